@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * All that crosses the border between the BPF programs and user space: settings, counters, ring
+ * records and what a sweep hands over. Both are built from this file into one binary, so there are
+ * no versions of it; padding is explicit so that nothing of the kernel's stack leaks into a record.
+ */
+#pragma once
+
+#include "classify.h"
+#include "histogram.h"
+#include "join.h"
+
+/* ---- Settings, read-only once loaded (.rodata) ---- */
+
+struct kl_settings {
+	__u64 seed;
+	__u64 deadline_ns;
+	__u32 bucket_mask; /* number of buckets - 1; a power of two less one */
+	bool tap;	   /* both sides are mirror ports: each hook sees both directions */
+	bool nat;	   /* this host translates the phones' addresses */
+	__u8 pad[2];
+};
+
+/* ---- Control, written by user space while the programs run (.bss) ---- */
+
+enum kl_mode {
+	KL_MODE_OFF = 0, /* not all hooks are in place: nothing is recorded */
+	KL_MODE_ON,
+	KL_MODE_DRAIN, /* no new segment is taken up; pending ones may still arrive */
+};
+
+struct kl_control {
+	__u32 mode;
+	__u32 epoch;	/* see kl_flow_is_proven() */
+	__u32 max_slot; /* 0 or 1: the half of struct kl_maxima that is written */
+	__u32 pad;
+};
+
+/* ---- Counters, one set a CPU ---- */
+
+enum kl_tally {
+	KL_SENT = 0,
+	KL_DELIVERED,
+	KL_LOST_BETWEEN,
+	KL_UNSENT, /* counted as sent, and then not claimable: to be taken off KL_SENT */
+	KL_RETRANSMITTED,
+	KL_DUPLICATES,
+	KL_TALLIES,
+	KL_TALLY_SLOTS = 8,
+};
+
+enum kl_incident {
+	KL_EVENTS_LOST = 0, /* the ring buffer was full */
+	KL_JOIN_FULL,	    /* a segment found no place in the join */
+	KL_CONNS_REFUSED,   /* a connection found no place */
+	KL_MALFORMED_FRAMES,
+	KL_FRAGMENTS,
+	KL_LATE,	    /* arrived after it was reported as lost */
+	KL_HASH_COLLISIONS, /* two connections of one hash: the later one is not followed */
+	KL_WRONG_WAY_ACCESS, /* came in on the access side though it goes to a phone */
+	KL_WRONG_WAY_CUCM,
+	KL_INCIDENTS,
+	KL_INCIDENT_SLOTS = 16,
+};
+
+struct kl_counters {
+	__u64 tally[KL_TALLY_SLOTS][KL_DIRECTIONS][KL_KIND_SLOTS];
+	__u64 segments[KL_DIRECTIONS];
+	__u64 unpaired[KL_FATE_SLOTS];
+	__u64 incident[KL_INCIDENT_SLOTS];
+	__u64 transit[KL_HIST_SLOTS];
+	__u64 answer[KL_HIST_SLOTS];
+};
+
+/* Largest times since the slot was last cleared, in ns. */
+struct kl_maxima {
+	__u64 transit_ns;
+	__u64 answer_ns;
+};
+
+/* ---- The narrative (ring buffer) ---- */
+
+enum kl_event_type {
+	KL_EVENT_OPEN = 1, /* a connection is seen for the first time */
+	KL_EVENT_CLOSE,	   /* FIN or RST */
+	KL_EVENT_RETRANSMISSION,
+	KL_EVENT_NAME, /* struct kl_name_event: the payload that holds the device's name */
+};
+
+struct kl_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 conn_id;
+	__u64 gap_ns; /* RETRANSMISSION: since the copy before; 0: not known */
+	struct kl_endpoints ends;
+	__u32 seq;
+	__u32 payload_len;
+	__u16 copy; /* RETRANSMISSION: 2 for the first one */
+	__u16 vlan;
+	__u8 type; /* enum kl_event_type */
+	__u8 direction;
+	__u8 kind;
+	__u8 tcp_flags;
+	__u8 phone_mac[6];
+	__u8 pad[2];
+};
+
+_Static_assert(sizeof(struct kl_event) == 88, "no hidden padding");
+
+struct kl_name_event {
+	struct kl_event event;
+	__u32 len;
+	__u8 payload[KL_WINDOW_BYTES + 4];
+};
+
+/* ---- What a sweep hands over ---- */
+
+/* A segment with missing copies that was judged: `missing` losses, or as many unpaired. */
+struct kl_judged {
+	struct kl_join_entry entry; /* as it was at the deadline */
+	struct kl_endpoints ends;   /* all zero where the connection is not known any more */
+	__u16 missing;
+	__u16 vlan;
+	__u8 fate; /* enum kl_fate */
+	__u8 phone_mac[6];
+	__u8 pad[5];
+};
+
+_Static_assert(sizeof(struct kl_judged) == 136, "no hidden padding");
+
+enum { KL_SWEEP_OUT = 256 };
+
+struct kl_sweep {
+	/* in */
+	__u64 now_ns; /* judged as of this time */
+	__u32 cursor; /* first bucket to look at; the sweep leaves the next one here */
+	__u32 limit;  /* stop before this bucket */
+	/* out */
+	__u32 count;
+	__u32 pad;
+	struct kl_judged out[KL_SWEEP_OUT];
+};

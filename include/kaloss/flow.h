@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A connection's state, and what the next segment means to it. One struct kl_conn holds both
+ * directions; a hook that sees a segment of it calls kl_flow_see() once, whatever the segment is.
+ *
+ * Nothing here is locked. Each field is written by the hooks of one side and direction only
+ * (arrays are indexed by side for that), so that a race can at worst leave a value one segment old;
+ * everything that decides on a loss treats an old value as "not known".
+ */
+#pragma once
+
+#include "segment.h"
+
+enum kl_flow_flag {
+	KL_FLOW_END_ACCESS = 1 << 0, /* end[] is known, by side: 1 << side */
+	KL_FLOW_END_CUCM = 1 << 1,
+	KL_FLOW_ACKED = 1 << 2, /* acked is known */
+	KL_FLOW_ISN = 1 << 3,	/* isn is known: the SYN was seen */
+};
+
+/* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
+struct kl_flow {
+	__u64 proven_ns;   /* since when both sides are known to see this flow (see epoch) */
+	__u64 far_ns;	   /* last sighting at the far side; 0: never */
+	__u64 fragment_ns; /* last IP fragment of this flow, at either side; 0: never */
+	__u64 asked_ns;	   /* first copy of a keepalive that has no answer yet; 0: none */
+	__u64 answered_ns; /* last answer to a TCP probe of this direction; 0: never */
+	__u64 last_ns;	   /* last near copy of the last keepalive or answer; 0: never */
+	__u32 end[KL_SIDES];	  /* highest sequence number seen, plus one, by side */
+	__u32 last_seq[KL_SIDES]; /* of the last segment seen, whatever it was, by side */
+	__u32 probe_end[KL_SIDES]; /* what the answer to an outstanding probe acknowledges, by side */
+	__u32 acked;	 /* highest acknowledgement of the receiver */
+	__u32 isn;	 /* initial sequence number */
+	__u32 epoch;	 /* in which the sides were last seen to agree; see kl_flow_is_proven() */
+	__u32 bare_seq;	 /* of the last probe or probe answer joined at the near side */
+	__u32 joined_seq; /* of the last keepalive or answer joined at the near side */
+	__u16 joined_len;
+	__u16 joined_copies;
+	__u8 flags;		    /* enum kl_flow_flag */
+	__u8 bare;		    /* bare_seq is valid */
+	__u8 probe_wait[KL_SIDES];  /* a probe passed this side and its answer did not yet */
+	__u8 seen[KL_SIDES];	    /* anything of this flow was seen at this side */
+	__u8 closing;		    /* KL_FIN or KL_RST, once sent by this end */
+	__u8 pad;
+};
+
+enum kl_conn_flag {
+	KL_CONN_SWAPPED = 1 << 0, /* both ports are signalling ports and the SYN overruled them */
+	KL_CONN_SYN = 1 << 1,	  /* seen from its start */
+	KL_CONN_NAMED = 1 << 2,	  /* the payload that names the device was handed to user space */
+	KL_CONN_ALIAS = 1 << 3,	  /* --nat: the far side of a connection whose state is elsewhere */
+	KL_CONN_ACCESS = 1 << 4,  /* seen at the access side */
+};
+
+struct kl_conn {
+	struct kl_endpoints ends;
+	__u64 home; /* KL_CONN_ALIAS: id of the connection as the access side sees it; 0: not known */
+	__u64 created_ns;
+	__u64 seen_ns; /* last segment of either direction */
+	__u32 flags;   /* enum kl_conn_flag */
+	__u16 vlan;    /* outer VLAN id on the access side; 0: none */
+	__u8 phone_mac[6]; /* on the access side; all zero: not known */
+	struct kl_flow flow[KL_DIRECTIONS];
+};
+
+_Static_assert(sizeof(struct kl_conn) % 8 == 0, "a map value");
+
+/*
+ * A flow is proven when both sides were seen to carry the same sequence numbers. Only then can a
+ * missing copy be a loss. Whatever may have hidden segments from a hook (an interface that went
+ * down) starts a new epoch, and each flow has to be proven again. Epochs count from 1.
+ */
+KL_INLINE bool kl_flow_is_proven(const struct kl_flow *f, __u32 epoch)
+{
+	return f->epoch == epoch;
+}
+
+struct kl_sighting {
+	__u32 side;
+	__u32 direction;
+	__u64 now;
+	__u32 epoch;
+};
+
+/* Length in sequence space: SYN and FIN take one each (RFC 9293 §3.4). */
+KL_INLINE __u32 kl_seq_len(__u32 payload_len, __u8 flags)
+{
+	return payload_len + !!(flags & KL_SYN) + !!(flags & KL_FIN);
+}
+
+KL_INLINE void kl_flow_prove(struct kl_flow *f, __u64 now, __u32 epoch)
+{
+	if (f->epoch != epoch) {
+		f->proven_ns = now;
+		f->epoch = epoch;
+	}
+}
+
+KL_INLINE void kl_flow_raise_end(struct kl_flow *f, __u32 side, __u32 end)
+{
+	if (!(f->flags & (1 << side)) || kl_seq_before(f->end[side], end)) {
+		f->end[side] = end;
+		f->flags |= (__u8)(1 << side);
+	}
+}
+
+/*
+ * A SYN: the start of a connection, perhaps a new one on old addresses. Then nothing of the old
+ * one may speak for it, so its state is cleared. Returns true where it was.
+ */
+KL_INLINE bool kl_conn_see_syn(struct kl_conn *c, const struct kl_sighting *at,
+			       const struct kl_segment *s)
+{
+	struct kl_flow *f = &c->flow[at->direction & 1];
+
+	if ((f->flags & KL_FLOW_ISN) && f->isn == s->seq)
+		return false; /* the same SYN again, or at the other side */
+	if (!(s->flags & KL_ACK)) {
+		KL_MEMSET(c->flow, 0, sizeof(c->flow));
+		c->created_ns = at->now;
+		c->flags = (c->flags & ~(__u32)KL_CONN_NAMED) | KL_CONN_SYN;
+	}
+	f->isn = s->seq;
+	f->flags |= KL_FLOW_ISN;
+	return !(s->flags & KL_ACK);
+}
+
+/* The two ends as they are: the key of an ambiguous connection may have them the other way. */
+KL_INLINE void kl_conn_ends(const struct kl_conn *c, struct kl_endpoints *ret)
+{
+	bool swapped = c->flags & KL_CONN_SWAPPED;
+
+	KL_MEMCPY(ret->phone, swapped ? c->ends.cucm : c->ends.phone, sizeof(ret->phone));
+	KL_MEMCPY(ret->cucm, swapped ? c->ends.phone : c->ends.cucm, sizeof(ret->cucm));
+	ret->phone_port = swapped ? c->ends.cucm_port : c->ends.phone_port;
+	ret->cucm_port = swapped ? c->ends.phone_port : c->ends.cucm_port;
+	ret->family = c->ends.family;
+	ret->pad[0] = ret->pad[1] = ret->pad[2] = 0;
+}
+
+/* A TCP keepalive probe: at most one byte, one before what would be sent next (RFC 9293 §3.8.4). */
+KL_INLINE bool kl_flow_is_probe(const struct kl_flow *f, __u32 side, __u32 seq, __u32 len,
+				__u8 flags)
+{
+	return len <= 1 && !(flags & (KL_SYN | KL_FIN | KL_RST)) && (f->flags & (1 << side)) &&
+	       seq + 1 == f->end[side];
+}
+
+/*
+ * What a segment without payload, or of a single byte, is: KL_TCP_PROBE, KL_TCP_PROBE_ACK or
+ * KL_OTHER. Takes note of a probe and of its answer.
+ */
+KL_INLINE __u32 kl_flow_bare_kind(struct kl_conn *c, const struct kl_sighting *at,
+				  const struct kl_segment *s)
+{
+	struct kl_flow *f = &c->flow[at->direction & 1];
+	struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
+	__u32 side = at->side & 1;
+
+	if (kl_flow_is_probe(f, side, s->seq, s->payload_len, s->flags)) {
+		f->probe_end[side] = s->seq + 1;
+		f->probe_wait[side] = 1;
+		return KL_TCP_PROBE;
+	}
+	if (peer->probe_wait[side] && !s->payload_len && s->ack == peer->probe_end[side] &&
+	    (s->flags & (KL_SYN | KL_FIN | KL_RST | KL_ACK)) == KL_ACK) {
+		peer->probe_wait[side] = 0;
+		peer->answered_ns = at->now;
+		return KL_TCP_PROBE_ACK;
+	}
+	return KL_OTHER;
+}
+
+/*
+ * Takes note of one segment (one sub-segment of an aggregate at a time: seq and payload_len are
+ * its own). Call it after kl_flow_bare_kind(), which wants to know the state before.
+ */
+KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
+			   const struct kl_segment *s)
+{
+	struct kl_flow *f = &c->flow[at->direction & 1];
+	struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
+	__u32 side = at->side & 1, other = side ^ 1;
+
+	if (f->seen[other] && f->last_seq[other] == s->seq)
+		kl_flow_prove(f, at->now, at->epoch);
+	f->last_seq[side] = s->seq;
+	f->seen[side] = 1;
+	if (!kl_is_near(at->side, at->direction))
+		f->far_ns = at->now;
+	if (!(s->flags & KL_RST))
+		kl_flow_raise_end(f, side, s->seq + kl_seq_len(s->payload_len, s->flags));
+	if (s->flags & KL_ACK) {
+		if (!(peer->flags & KL_FLOW_ACKED) || kl_seq_before(peer->acked, s->ack)) {
+			peer->acked = s->ack;
+			peer->flags |= KL_FLOW_ACKED;
+		}
+		/* What is acknowledged was sent, also before we came. */
+		if (!(s->flags & KL_RST) && (peer->flags & (1 << side)))
+			kl_flow_raise_end(peer, side, s->ack);
+	}
+	if (s->flags & (KL_FIN | KL_RST))
+		f->closing |= s->flags & (KL_FIN | KL_RST);
+	c->seen_ns = at->now;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Two sightings of one segment → delivered, lost, duplicate. An entry stands for one segment
+ * (connection, direction, sequence number, payload length) and counts its copies at the side near
+ * its sender and at the far one. While the counts differ the entry is pending; when they are equal
+ * it is settled, and stays where it is until its place is needed: a settled entry is what tells a
+ * duplicate and a retransmission from a new segment.
+ *
+ * Entries live in buckets of KL_WAYS, each bucket under one lock. Callers hold the lock around
+ * kl_join_find(), kl_join_pick() and kl_join_sight(); none of them calls anything.
+ *
+ * Invariant of the counters that callers keep from struct kl_join_result and kl_join_expire():
+ * sent = delivered + lost + unsent + (pending copies).
+ */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include "flow.h"
+
+/* A copy of the same stamp within this time is a duplicate, not a retransmission. The shortest
+ * retransmission of a common stack comes after 200 ms, and 20 ms in a lab that insists. */
+#define KL_DUPLICATE_NS (5 * KL_NS_PER_MS)
+
+enum {
+	KL_WAYS = 4,
+	KL_LATER_TIMES = 3, /* near copies after the first whose time is kept */
+};
+
+enum kl_join_flag {
+	KL_JOIN_USED = 1 << 0,
+	KL_JOIN_COUNTED = 1 << 1,    /* its near copies are in `sent` */
+	KL_JOIN_SAME_STAMP = 1 << 2, /* two near copies could not be told apart by their stamps */
+	KL_JOIN_CLAIMED = 1 << 3,    /* reported as missing; a far copy from now on is a late one */
+};
+
+struct kl_join_key {
+	__u64 conn; /* kl_endpoints_hash(), or kl_cucm_hash() with --nat */
+	__u32 seq;
+	__u32 len_direction; /* payload length * 2 + direction */
+};
+
+struct kl_join_entry {
+	struct kl_join_key key;
+	__u64 conn_id;	/* of the connection as the sighting side knows it */
+	__u64 first_ns; /* first sighting since it was last settled */
+	__u64 near_ns;	/* last near copy, duplicates too; 0: none */
+	__u64 far_ns;
+	__u32 near_stamp;
+	__u32 far_stamp;
+	__u32 later_us[KL_LATER_TIMES]; /* 2nd, 3rd and 4th near copy, after first_ns */
+	__u16 near;   /* copies since it was last settled, without duplicates */
+	__u16 far;
+	__u16 copies; /* near copies in all */
+	__u8 near_dups;
+	__u8 far_dups;
+	__u8 kind;
+	__u8 flags; /* enum kl_join_flag */
+	__u16 delivered; /* of near, as far as told to the caller */
+};
+
+_Static_assert(sizeof(struct kl_join_entry) == 80, "no hidden padding");
+
+struct kl_bucket {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	__u64 full_ns; /* when a segment last found no place here; 0: never */
+	struct kl_join_entry way[KL_WAYS];
+};
+
+struct kl_join_result {
+	__u64 gap_ns;	  /* retransmission: since the copy before */
+	__u64 transit_ns; /* valid where has_transit */
+	__u16 copy;	  /* retransmission: 2 for the first one */
+	__u16 sent;	  /* to be added to the counters */
+	__u16 delivered;
+	bool duplicate;
+	bool retransmission;
+	bool has_transit;
+	bool late;  /* a far copy of what was reported as lost */
+	bool first; /* the first near copy of this segment */
+};
+
+/* What became of copies that are still missing at the deadline. */
+enum kl_fate {
+	KL_LOST = 0,
+	KL_UNPAIRED_ONE_SIDED, /* only the near side ever sees this flow */
+	KL_UNPAIRED_FAR_ONLY,  /* only the far side saw this copy */
+	KL_UNPAIRED_GAP,       /* a hook may have been blind meanwhile */
+	KL_UNPAIRED_BYPASSED,  /* acknowledged by the receiver: it went around the far side */
+	KL_UNPAIRED_OVERFLOW,  /* no place in the join */
+	KL_UNPAIRED_FRAGMENT,  /* the flow was fragmented meanwhile */
+	KL_UNPAIRED_REWRITTEN, /* both sides see the flow, with other sequence numbers */
+	KL_UNPAIRED_EVICTED,   /* the connection's state is gone */
+	KL_FATES,
+	KL_FATE_SLOTS = 16,
+};
+
+KL_INLINE bool kl_join_key_equal(const struct kl_join_key *a, const struct kl_join_key *b)
+{
+	return a->conn == b->conn && a->seq == b->seq && a->len_direction == b->len_direction;
+}
+
+KL_INLINE __u64 kl_join_key_hash(const struct kl_join_key *k)
+{
+	return kl_mix(k->conn, (__u64)k->seq << 32 | k->len_direction);
+}
+
+KL_INLINE __u32 kl_join_far(const struct kl_join_entry *e)
+{
+	return e->far + (e->flags & KL_JOIN_SAME_STAMP ? e->far_dups : 0);
+}
+
+KL_INLINE __u32 kl_join_matched(const struct kl_join_entry *e)
+{
+	__u32 far = kl_join_far(e);
+
+	return e->near < far ? e->near : far;
+}
+
+KL_INLINE bool kl_join_is_pending(const struct kl_join_entry *e)
+{
+	return e->near != kl_join_far(e);
+}
+
+KL_INLINE __u64 kl_join_last_ns(const struct kl_join_entry *e)
+{
+	return e->near_ns > e->far_ns ? e->near_ns : e->far_ns;
+}
+
+/* The entry of this key, or NULL. */
+KL_INLINE struct kl_join_entry *kl_join_find(struct kl_bucket *b, const struct kl_join_key *k)
+{
+	KL_UNROLL
+	for (int i = 0; i < KL_WAYS; i++) {
+		if (kl_join_key_equal(&b->way[i].key, k) && (b->way[i].flags & KL_JOIN_USED))
+			return &b->way[i];
+	}
+	return NULL;
+}
+
+/*
+ * A place for a new key: a free one, else the settled one that rested longest. One that settled a
+ * moment ago is not taken, for a duplicate of its segment may follow. NULL: no place.
+ */
+KL_INLINE struct kl_join_entry *kl_join_pick(struct kl_bucket *b, __u64 now)
+{
+	struct kl_join_entry *best = NULL;
+	__u64 best_ns = 0;
+
+	KL_UNROLL
+	for (int i = 0; i < KL_WAYS; i++) {
+		struct kl_join_entry *e = &b->way[i];
+		__u64 last_ns = kl_join_last_ns(e);
+
+		if (!(e->flags & KL_JOIN_USED))
+			return e;
+		if (kl_join_is_pending(e) || now - last_ns < KL_DUPLICATE_NS)
+			continue;
+		if (!best || last_ns < best_ns) {
+			best = e;
+			best_ns = last_ns;
+		}
+	}
+	return best;
+}
+
+KL_INLINE void kl_join_init(struct kl_join_entry *e, const struct kl_join_key *k, __u64 conn_id,
+			    __u32 kind)
+{
+	KL_MEMSET(e, 0, sizeof(*e));
+	e->key = *k;
+	e->conn_id = conn_id;
+	e->kind = (__u8)kind;
+	e->flags = KL_JOIN_USED;
+}
+
+/* Starts to count a settled entry anew. */
+KL_INLINE void kl_join_restart(struct kl_join_entry *e, __u64 now, bool proven)
+{
+	e->near = 0;
+	e->far = 0;
+	e->delivered = 0;
+	e->near_dups = 0;
+	e->far_dups = 0;
+	e->first_ns = now;
+	e->flags &= (__u8)~(KL_JOIN_SAME_STAMP | KL_JOIN_COUNTED);
+	if (proven)
+		e->flags |= KL_JOIN_COUNTED;
+}
+
+KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, __u64 now, __u32 stamp, bool proven,
+				  struct kl_join_result *ret)
+{
+	if (e->near_ns && now - e->near_ns < KL_DUPLICATE_NS && stamp == e->near_stamp) {
+		if (e->near_dups < 0xff)
+			e->near_dups++;
+		ret->duplicate = e->near_dups > e->far_dups;
+		e->near_ns = now;
+		return;
+	}
+	if (!kl_join_is_pending(e)) {
+		kl_join_restart(e, now, proven);
+		e->flags &= (__u8)~KL_JOIN_CLAIMED;
+	} else if (e->near && stamp == e->near_stamp) {
+		e->flags |= KL_JOIN_SAME_STAMP;
+	}
+	KL_UNROLL
+	for (int i = 0; i < KL_LATER_TIMES; i++) {
+		if (e->near == i + 1)
+			e->later_us[i] = (__u32)((now - e->first_ns) / KL_NS_PER_US);
+	}
+	ret->first = !e->copies;
+	ret->retransmission = e->copies > 0;
+	ret->gap_ns = e->near_ns ? now - e->near_ns : 0;
+	if (e->copies < 0xffff)
+		e->copies++;
+	ret->copy = e->copies;
+	e->near++;
+	e->near_ns = now;
+	e->near_stamp = stamp;
+	if (e->flags & KL_JOIN_COUNTED)
+		ret->sent = 1;
+}
+
+KL_INLINE void kl_join_sight_far(struct kl_join_entry *e, __u64 now, __u32 stamp, bool proven,
+				 struct kl_join_result *ret)
+{
+	if (e->far_ns && now - e->far_ns < KL_DUPLICATE_NS && stamp == e->far_stamp) {
+		if (e->far_dups < 0xff)
+			e->far_dups++;
+		ret->duplicate = e->far_dups > e->near_dups;
+		e->far_ns = now;
+		return;
+	}
+	if (!kl_join_is_pending(e)) {
+		ret->late = e->flags & KL_JOIN_CLAIMED;
+		kl_join_restart(e, now, proven);
+	}
+	e->far++;
+	e->far_ns = now;
+	e->far_stamp = stamp;
+	if (e->near == 1 && e->far == 1) {
+		ret->has_transit = true;
+		ret->transit_ns = now - e->near_ns;
+	}
+}
+
+/*
+ * One copy is seen. proven: kl_flow_is_proven() of its flow. Fills *ret, which the caller zeroed.
+ */
+KL_INLINE void kl_join_sight(struct kl_join_entry *e, bool near, __u64 now, __u32 stamp,
+			     bool proven, struct kl_join_result *ret)
+{
+	__u32 matched;
+
+	if (near)
+		kl_join_sight_near(e, now, stamp, proven, ret);
+	else
+		kl_join_sight_far(e, now, stamp, proven, ret);
+	matched = kl_join_matched(e);
+	if (matched <= e->delivered)
+		return;
+	ret->delivered = (__u16)(matched - e->delivered);
+	e->delivered = (__u16)matched;
+	if (!(e->flags & KL_JOIN_COUNTED)) {
+		e->flags |= KL_JOIN_COUNTED;
+		ret->sent = e->near;
+	}
+}
+
+/*
+ * Is the entry's time up? Then takes it out of the pending ones: *ret is the entry as it was, to
+ * be judged by kl_join_fate(), and the entry stays as a settled one.
+ */
+KL_INLINE bool kl_join_expire(struct kl_join_entry *e, __u64 now, __u64 deadline_ns,
+			      struct kl_join_entry *ret)
+{
+	__u64 last_ns = kl_join_last_ns(e);
+
+	if (!(e->flags & KL_JOIN_USED) || !kl_join_is_pending(e) || now < last_ns + deadline_ns)
+		return false;
+	*ret = *e;
+	if (e->near > kl_join_far(e))
+		e->flags |= KL_JOIN_CLAIMED;
+	e->near = 0;
+	e->far = 0;
+	e->delivered = 0;
+	e->near_dups = 0;
+	e->far_dups = 0;
+	return true;
+}
+
+/*
+ * What became of the missing near copies of e? c: its connection, NULL if not known any more.
+ * full_ns: of its bucket. Everything but KL_LOST is a reason why a loss cannot be claimed.
+ */
+KL_INLINE __u32 kl_join_fate(const struct kl_join_entry *e, const struct kl_conn *c, __u32 epoch,
+			     __u64 full_ns, __u64 deadline_ns)
+{
+	__u32 direction = e->key.len_direction & 1;
+	__u32 far_side = direction ^ 1;
+	__u32 len = e->key.len_direction >> 1;
+	__u32 end = e->key.seq + len;
+	const struct kl_flow *f;
+	bool acknowledged, seen;
+
+	if (!c || e->first_ns < c->created_ns)
+		return KL_UNPAIRED_EVICTED;
+	f = &c->flow[direction];
+	if (full_ns && full_ns + deadline_ns > e->first_ns)
+		return KL_UNPAIRED_OVERFLOW;
+	if (!kl_flow_is_proven(f, epoch)) {
+		if (f->proven_ns)
+			return f->epoch ? KL_UNPAIRED_GAP : KL_UNPAIRED_BYPASSED;
+		return f->seen[far_side] ? KL_UNPAIRED_REWRITTEN : KL_UNPAIRED_ONE_SIDED;
+	}
+	/* The first epoch starts with all hooks in place. Each later one starts after a gap, whose
+	 * end on this flow's path only a sighting at both sides tells. */
+	if (epoch > 1 && e->first_ns < f->proven_ns)
+		return KL_UNPAIRED_GAP;
+	if (f->fragment_ns && f->fragment_ns + deadline_ns > e->first_ns)
+		return KL_UNPAIRED_FRAGMENT;
+	if (len) {
+		acknowledged = (f->flags & KL_FLOW_ACKED) && !kl_seq_before(f->acked, end);
+		seen = (f->flags & (1 << far_side)) && !kl_seq_before(f->end[far_side], end);
+	} else {
+		acknowledged = f->answered_ns >= e->first_ns;
+		seen = f->far_ns >= e->first_ns;
+	}
+	return acknowledged && !seen ? KL_UNPAIRED_BYPASSED : KL_LOST;
+}

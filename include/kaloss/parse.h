@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bytes → segment. Ethernet, up to two VLAN tags, IPv4 with options, IPv6 with extension headers,
+ * TCP. Every load is bounds-checked against the frame; the length of the payload comes from the IP
+ * header, never from the (padded) frame.
+ *
+ * Written so that the BPF verifier can follow it: `data` and `end` may be packet pointers.
+ */
+#pragma once
+
+#include "segment.h"
+
+enum kl_parsed {
+	KL_NOT_OURS,   /* not TCP, or neither port is a signalling port */
+	KL_SEGMENT,    /* *ret is filled */
+	KL_FRAGMENT,   /* a piece of a TCP segment; addresses and ports are filled in the first one only */
+	KL_MALFORMED,  /* headers that contradict each other or the frame's length */
+	KL_NOT_LINEAR, /* the frame is longer than what data..end covers: pull, then try again */
+};
+
+struct kl_frame {
+	const void *data;
+	const void *end;
+	__u32 wire_len; /* of the frame on the wire; more than end - data where that is only a part */
+	__u16 vlan;	/* outer VLAN id that the kernel keeps beside the frame; 0: none */
+	bool is_aggregate; /* GRO or TSO put several segments together: trust wire_len, not the IP header */
+};
+
+enum {
+	KL_ETH_LEN = 14,
+	KL_ETHERTYPE_IPV4 = 0x0800,
+	KL_ETHERTYPE_IPV6 = 0x86dd,
+	KL_ETHERTYPE_8021Q = 0x8100,
+	KL_ETHERTYPE_8021AD = 0x88a8,
+	KL_ETHERTYPE_QINQ_OLD = 0x9100,
+	KL_IPPROTO_TCP = 6,
+	KL_TCP_LEN = 20,
+	KL_IPV6_EXT_MAX = 4, /* extension headers looked through */
+};
+
+KL_INLINE enum kl_parsed kl_parse_short(const struct kl_frame *f, __u32 need)
+{
+	return need > f->wire_len ? KL_MALFORMED : KL_NOT_LINEAR;
+}
+
+KL_INLINE bool kl_is_vlan_type(__u16 type)
+{
+	return type == KL_ETHERTYPE_8021Q || type == KL_ETHERTYPE_8021AD ||
+	       type == KL_ETHERTYPE_QINQ_OLD;
+}
+
+/* IPv6 extension headers that may stand before TCP (RFC 8200 §4.1), AH too (RFC 4302). */
+KL_INLINE bool kl_is_ipv6_ext(__u8 proto)
+{
+	return proto == 0 || proto == 43 || proto == 44 || proto == 51 || proto == 60;
+}
+
+/* Where the headers of a frame are. */
+struct kl_layout {
+	__u32 l3_off;
+	__u32 l3_len; /* of IP header, extensions and payload, as the IP header says */
+	__u32 l4_off;
+	__u16 type; /* KL_ETHERTYPE_IPV4 or _IPV6 */
+	__u16 vlan; /* outer VLAN id; 0: none */
+	bool is_fragment;
+	bool is_later_fragment; /* has no TCP header */
+};
+
+KL_INLINE enum kl_parsed kl_layout_ipv4(const struct kl_frame *f, struct kl_layout *ret)
+{
+	const __u8 *end = f->end, *p = (const __u8 *)f->data + ret->l3_off;
+	__u32 header_len;
+	__u16 frag;
+
+	if (p + 20 > end)
+		return kl_parse_short(f, ret->l3_off + 20);
+	if (p[9] != KL_IPPROTO_TCP)
+		return KL_NOT_OURS;
+	header_len = (p[0] & 0x0f) * 4;
+	if (p[0] >> 4 != 4 || header_len < 20)
+		return KL_MALFORMED;
+	ret->l3_len = kl_be16(p + 2);
+	frag = kl_be16(p + 6);
+	ret->is_fragment = frag & 0x3fff;
+	ret->is_later_fragment = frag & 0x1fff;
+	ret->l4_off = ret->l3_off + header_len;
+	return KL_SEGMENT;
+}
+
+KL_INLINE enum kl_parsed kl_layout_ipv6(const struct kl_frame *f, struct kl_layout *ret)
+{
+	const __u8 *data = f->data, *end = f->end, *p = data + ret->l3_off;
+	__u32 off = ret->l3_off + 40;
+	__u8 proto;
+
+	if (p + 40 > end)
+		return kl_parse_short(f, off);
+	if (p[0] >> 4 != 6)
+		return KL_MALFORMED;
+	ret->l3_len = kl_be16(p + 4) + 40;
+	proto = p[6];
+	KL_UNROLL
+	for (int i = 0; i < KL_IPV6_EXT_MAX; i++) {
+		__u32 len, unit;
+
+		if (!kl_is_ipv6_ext(proto) || ret->is_later_fragment)
+			break;
+		p = data + off;
+		if (p + 8 > end)
+			return kl_parse_short(f, off + 8);
+		unit = proto == 51 ? 4 : 8;
+		len = ((__u32)p[1] + 1) * unit;
+		if (proto == 51)
+			len += 4;
+		if (proto == 44) {
+			__u16 frag = kl_be16(p + 2);
+
+			/* An atomic fragment (RFC 6946) is no fragment. */
+			ret->is_fragment = frag & 0xfff9;
+			ret->is_later_fragment = frag & 0xfff8;
+			len = 8;
+		}
+		off += len;
+		proto = p[0];
+	}
+	ret->l4_off = off;
+	return proto == KL_IPPROTO_TCP ? KL_SEGMENT : KL_NOT_OURS;
+}
+
+/*
+ * Is this TCP on a signalling port? The only question that most frames are asked.
+ * Returns KL_SEGMENT or KL_FRAGMENT if so; then *ret is filled.
+ */
+KL_INLINE enum kl_parsed kl_peek(const struct kl_frame *f, const volatile struct kl_ports *ports,
+				 struct kl_layout *ret)
+{
+	const __u8 *data = f->data, *end = f->end, *p;
+	enum kl_parsed parsed;
+
+	KL_MEMSET(ret, 0, sizeof(*ret));
+	ret->vlan = f->vlan;
+	ret->l3_off = KL_ETH_LEN;
+	if (data + KL_ETH_LEN > end)
+		return f->wire_len < KL_ETH_LEN ? KL_NOT_OURS : KL_NOT_LINEAR;
+	ret->type = kl_be16(data + 12);
+	if (kl_is_vlan_type(ret->type)) {
+		if (data + KL_ETH_LEN + 4 > end)
+			return kl_parse_short(f, KL_ETH_LEN + 4);
+		if (!ret->vlan)
+			ret->vlan = kl_be16(data + 14) & 0xfff;
+		ret->type = kl_be16(data + 16);
+		ret->l3_off = KL_ETH_LEN + 4;
+		if (kl_is_vlan_type(ret->type)) {
+			if (data + KL_ETH_LEN + 8 > end)
+				return kl_parse_short(f, KL_ETH_LEN + 8);
+			ret->type = kl_be16(data + 20);
+			ret->l3_off = KL_ETH_LEN + 8;
+		}
+	}
+	if (ret->type == KL_ETHERTYPE_IPV4)
+		parsed = kl_layout_ipv4(f, ret);
+	else if (ret->type == KL_ETHERTYPE_IPV6)
+		parsed = kl_layout_ipv6(f, ret);
+	else
+		return KL_NOT_OURS;
+	if (parsed != KL_SEGMENT)
+		return parsed;
+	if (ret->is_later_fragment)
+		return KL_FRAGMENT;
+	p = data + ret->l4_off;
+	if (p + KL_TCP_LEN > end)
+		return kl_parse_short(f, ret->l4_off + KL_TCP_LEN);
+	if (!kl_port_is_signalling(ports, kl_be16(p + 2)) &&
+	    !kl_port_is_signalling(ports, kl_be16(p)))
+		return KL_NOT_OURS;
+	return ret->is_fragment ? KL_FRAGMENT : KL_SEGMENT;
+}
+
+KL_INLINE bool kl_parse_addresses(const struct kl_frame *f, const struct kl_layout *l,
+				  struct kl_segment *ret)
+{
+	const __u8 *p = (const __u8 *)f->data + l->l3_off, *end = f->end;
+
+	if (l->type == KL_ETHERTYPE_IPV4) {
+		if (p + 20 > end)
+			return false;
+		ret->family = 4;
+		ret->ip_id = kl_be16(p + 4);
+		KL_MEMCPY(&ret->src[0], p + 12, 4);
+		KL_MEMCPY(&ret->dst[0], p + 16, 4);
+	} else {
+		if (p + 40 > end)
+			return false;
+		ret->family = 6;
+		KL_MEMCPY(ret->src, p + 8, 16);
+		KL_MEMCPY(ret->dst, p + 24, 16);
+	}
+	return true;
+}
+
+/*
+ * Parses the frame f. Fills *ret where it returns KL_SEGMENT, and what is known of it (addresses,
+ * ports, seq; family is 0 in a later fragment) where it returns KL_FRAGMENT.
+ */
+KL_INLINE enum kl_parsed kl_parse(const struct kl_frame *f, const volatile struct kl_ports *ports,
+				  struct kl_segment *ret)
+{
+	const __u8 *data = f->data, *end = f->end, *p;
+	enum kl_parsed parsed;
+	struct kl_layout l;
+	__u32 tcp_len, headers_len;
+
+	KL_MEMSET(ret, 0, sizeof(*ret));
+	parsed = kl_peek(f, ports, &l);
+	if ((parsed != KL_SEGMENT && parsed != KL_FRAGMENT) || l.is_later_fragment)
+		return parsed;
+	p = data + l.l4_off;
+	if (p + KL_TCP_LEN > end)
+		return KL_MALFORMED;
+	ret->sport = kl_be16(p);
+	ret->dport = kl_be16(p + 2);
+	ret->seq = kl_be32(p + 4);
+	ret->ack = kl_be32(p + 8);
+	ret->flags = p[13] & 0x3f;
+	ret->window = kl_be16(p + 14);
+	ret->vlan = l.vlan;
+	KL_MEMCPY(ret->mac_dst, data, 6);
+	KL_MEMCPY(ret->mac_src, data + 6, 6);
+
+	tcp_len = (p[12] >> 4) * 4;
+	if (tcp_len < KL_TCP_LEN)
+		return KL_MALFORMED;
+	headers_len = l.l4_off - l.l3_off + tcp_len;
+	ret->payload_off = (__u16)(l.l4_off + tcp_len);
+	if (f->is_aggregate && parsed == KL_SEGMENT) {
+		if (ret->payload_off > f->wire_len)
+			return KL_MALFORMED;
+		ret->payload_len = f->wire_len - ret->payload_off;
+	} else {
+		if (l.l3_len < headers_len || l.l3_off + l.l3_len > f->wire_len)
+			return KL_MALFORMED;
+		ret->payload_len = l.l3_len - headers_len;
+	}
+
+	/* Timestamps where every stack of today puts them: NOP, NOP, kind 8, length 10. */
+	if (tcp_len >= KL_TCP_LEN + 12 && p + KL_TCP_LEN + 12 <= end &&
+	    kl_be32(p + KL_TCP_LEN) == 0x0101080a) {
+		ret->ts_val = kl_be32(p + KL_TCP_LEN + 4);
+		ret->ts_ecr = kl_be32(p + KL_TCP_LEN + 8);
+	}
+	return kl_parse_addresses(f, &l, ret) ? parsed : KL_MALFORMED;
+}
