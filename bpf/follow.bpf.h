@@ -1,0 +1,799 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a parsed segment to the counters: find its connection, tell what it is, join it. The
+ * decisions are those of the headers in include/kaloss/; here is what needs a kernel: map lookups,
+ * the clock, the lock around a bucket, the ring buffer.
+ */
+#pragma once
+
+#include "maps.bpf.h"
+
+enum {
+	KL_PULL_BYTES = 256, /* of headers, where a tc hook finds them outside the linear part */
+	KL_PLACE_EGRESS = 1 << 1,
+};
+
+/* Where a hook sits: its side in bit 0, and whether it sees frames leave. */
+static __always_inline __u32 place_of(__u32 side, bool egress)
+{
+	return side | (egress ? KL_PLACE_EGRESS : 0);
+}
+
+static __always_inline struct kl_counters *counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&kl_counters, &zero);
+}
+
+static __always_inline struct kl_scratch *get_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&kl_scratch, &zero);
+}
+
+static __always_inline void count_incident(__u32 incident)
+{
+	struct kl_counters *n = counters();
+
+	if (n)
+		n->incident[incident & (KL_INCIDENT_SLOTS - 1)]++;
+}
+
+static __always_inline void count_tally(struct kl_counters *n, __u32 tally, __u32 direction,
+					__u32 kind, __u32 by)
+{
+	n->tally[tally][direction & 1][kind & (KL_KIND_SLOTS - 1)] += by;
+}
+
+static __always_inline void count_time(__u64 *histogram, __u64 *max_ns, __u64 ns)
+{
+	histogram[kl_hist_bucket(ns / KL_NS_PER_US) & (KL_HIST_SLOTS - 1)]++;
+	if (max_ns && *max_ns < ns)
+		*max_ns = ns;
+}
+
+static __always_inline struct kl_maxima *maxima(void)
+{
+	__u32 slot = kl_control.max_slot & 1;
+
+	return bpf_map_lookup_elem(&kl_maxima, &slot);
+}
+
+/* ---- One segment on its way through this file ---- */
+
+struct walk {
+	struct kl_segment *s;
+	struct kl_conn *conn;
+	struct kl_sighting at;
+	__u64 id;	/* of conn */
+	__u64 join_key; /* of the connection, in the join */
+	__u32 service;
+	__u32 kind;
+	bool near;
+	bool names_device;
+};
+
+/* ---- The narrative ---- */
+
+static __always_inline void fill_event(struct kl_event *e, const struct walk *w, __u8 type)
+{
+	const struct kl_conn *c = w->conn;
+
+	KL_MEMSET(e, 0, sizeof(*e));
+	e->time_ns = w->at.now;
+	e->conn_id = w->id;
+	kl_conn_ends(c, &e->ends);
+	e->seq = w->s->seq;
+	e->payload_len = w->s->payload_len;
+	e->vlan = c->vlan;
+	e->type = type;
+	e->direction = (__u8)w->at.direction;
+	e->kind = (__u8)w->kind;
+	e->tcp_flags = w->s->flags;
+	KL_MEMCPY(e->phone_mac, c->phone_mac, sizeof(e->phone_mac));
+}
+
+static __always_inline void tell(const struct walk *w, __u8 type, __u64 gap_ns, __u16 copy)
+{
+	struct kl_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
+
+	if (!e) {
+		count_incident(KL_EVENTS_LOST);
+		return;
+	}
+	fill_event(e, w, type);
+	e->gap_ns = gap_ns;
+	e->copy = copy;
+	/* User space looks by the clock: a wakeup a record would cost more than the record. */
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+/* ---- Payload ---- */
+
+static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len)
+{
+	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
+}
+
+/* Hands the payload that names the device to user space: once a connection. */
+static __always_inline void tell_name(void *ctx, const bool xdp, const struct walk *w)
+{
+	struct kl_name_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
+	__u32 len = w->s->payload_len;
+
+	if (!e) {
+		count_incident(KL_EVENTS_LOST);
+		return;
+	}
+	fill_event(&e->event, w, KL_EVENT_NAME);
+	if (len > KL_WINDOW_BYTES)
+		len = KL_WINDOW_BYTES;
+	e->len = len;
+	if (len < 1 || load(ctx, xdp, w->s->payload_off, e->payload, len))
+		e->len = 0;
+	w->conn->flags |= KL_CONN_NAMED;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
+/*
+ * The functions without `static` are proven by the verifier once and on their own, instead of once
+ * for every path that leads to them. What they work on is in the scratch.
+ */
+
+/* Returns the kind, the scan that may still change it << 8, and names_device << 16. */
+__noinline __u32 classify_head(__u32 service, __u32 payload_len)
+{
+	struct kl_head_result r;
+	struct kl_scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return KL_OTHER;
+	kl_classify_head(service, scratch->head,
+			 payload_len < KL_HEAD_BYTES ? payload_len : KL_HEAD_BYTES, payload_len, &r);
+	return r.kind | r.scan << 8 | (__u32)r.names_device << 16;
+}
+
+__noinline __u32 classify_window(__u32 scan, __u32 kind, __u32 len)
+{
+	struct kl_scratch *scratch = get_scratch();
+
+	if (!scratch || len > KL_WINDOW_BYTES)
+		return kind;
+	KL_MEMSET(scratch->window + len, 0, KL_WINDOW_ZEROED);
+	return kl_classify_window(scan, kind, scratch->window, len);
+}
+
+/* What is in this payload? Returns its kind. */
+static __always_inline __u32 classify(void *ctx, const bool xdp, struct walk *w)
+{
+	__u32 len = w->s->payload_len, off = w->s->payload_off, head, kind, scan;
+	struct kl_scratch *scratch;
+
+	if (kl_service_is_tls(w->service))
+		return KL_TLS_RECORD;
+	scratch = get_scratch();
+	if (!scratch)
+		return KL_OTHER;
+	KL_MEMSET(scratch->head, 0, sizeof(scratch->head));
+	if (len > KL_HEAD_BYTES)
+		len = KL_HEAD_BYTES;
+	if (len < 1 || load(ctx, xdp, off, scratch->head, len))
+		return KL_OTHER;
+	head = classify_head(w->service, w->s->payload_len);
+	kind = head & 0xff;
+	scan = head >> 8 & 0xff;
+	w->names_device = head >> 16 & 1;
+	if (scan == KL_SCAN_NONE)
+		return kind;
+	len = w->s->payload_len;
+	if (len > KL_WINDOW_BYTES)
+		len = KL_WINDOW_BYTES;
+	if (len < 1 || load(ctx, xdp, off, scratch->window, len))
+		return kind;
+	return classify_window(scan, kind, len);
+}
+
+/* ---- Connections ---- */
+
+static __always_inline struct kl_conn *new_conn(const struct kl_endpoints *ends, __u64 id,
+						__u32 flags, __u64 now)
+{
+	struct kl_scratch *scratch = get_scratch();
+	struct kl_conn *c;
+
+	if (!scratch)
+		return NULL;
+	c = &scratch->conn;
+	KL_MEMSET(c, 0, sizeof(*c));
+	c->ends = *ends;
+	c->created_ns = now;
+	c->seen_ns = now;
+	c->flags = flags;
+	/* Another CPU may have been first: then its entry is found below. */
+	bpf_map_update_elem(&kl_conns, &id, c, BPF_NOEXIST);
+	c = bpf_map_lookup_elem(&kl_conns, &id);
+	if (!c)
+		count_incident(KL_CONNS_REFUSED);
+	return c;
+}
+
+static __always_inline bool is_nat_alias(__u32 place)
+{
+	return kl_settings.nat && (place & 1) == KL_CUCM;
+}
+
+/* --nat: the connection as the access side knows it, once the two were seen to be one. */
+static __always_inline void resolve_alias(struct walk *w, const struct kl_endpoints *ends)
+{
+	struct kl_nat_key key = { .cucm = w->join_key, .isn = w->s->seq };
+	struct kl_conn *home;
+	__u64 *id;
+
+	if ((w->s->flags & (KL_SYN | KL_ACK)) == KL_SYN) {
+		id = bpf_map_lookup_elem(&kl_nat, &key);
+		if (id)
+			w->conn->home = *id;
+	}
+	if (!w->conn->home)
+		return;
+	id = &w->conn->home;
+	home = bpf_map_lookup_elem(&kl_conns, id);
+	if (!home)
+		return;
+	w->id = *id;
+	w->conn = home;
+}
+
+/* ---- The join ---- */
+
+__noinline int join(struct kl_join_call *j)
+{
+	struct kl_join_entry *e;
+	struct kl_bucket *b;
+	__u32 index;
+
+	if (!j)
+		return 0;
+	index = (__u32)kl_join_key_hash(&j->key) & kl_settings.bucket_mask;
+	b = bpf_map_lookup_elem(&kl_join, &index);
+	if (!b)
+		return 0;
+	bpf_spin_lock(&b->lock);
+	e = kl_join_find(b, &j->key);
+	if (!e && j->insert) {
+		e = kl_join_pick(b, j->now);
+		if (e) {
+			kl_join_init(e, &j->key, j->conn_id, j->kind);
+			if (j->near) {
+				e->near_ns = j->memory_ns;
+				e->copies = j->memory_copies;
+			}
+		} else {
+			b->full_ns = j->now;
+			j->full = true;
+		}
+	}
+	if (e) {
+		j->found = true;
+		j->kind = e->kind;
+		kl_join_sight(e, j->near, j->now, j->stamp, j->proven, &j->result);
+		if (kl_settings.nat) {
+			__u64 before = e->conn_id;
+
+			/* The access side's name for the connection is the one to report. */
+			if ((j->near ? 0 : 1) == (j->key.len_direction & 1))
+				e->conn_id = j->conn_id;
+			j->conn_id = before;
+		}
+	}
+	bpf_spin_unlock(&b->lock);
+	return 0;
+}
+
+/* --nat: the join found out that two connections are one. Ties the far side's to the near one's. */
+static __always_inline void tie_alias(struct walk *w, const struct kl_join_call *j)
+{
+	bool here_is_alias = w->conn->flags & KL_CONN_ALIAS;
+	__u64 alias_id = here_is_alias ? w->id : j->conn_id;
+	__u64 home_id = here_is_alias ? j->conn_id : w->id;
+	struct kl_conn *alias = here_is_alias ? w->conn : NULL;
+	struct kl_conn *home = here_is_alias ? NULL : w->conn;
+
+	if (alias_id == home_id)
+		return;
+	if (!alias)
+		alias = bpf_map_lookup_elem(&kl_conns, &alias_id);
+	if (!home)
+		home = bpf_map_lookup_elem(&kl_conns, &home_id);
+	if (!alias || !home || !(alias->flags & KL_CONN_ALIAS) || (home->flags & KL_CONN_ALIAS))
+		return;
+	alias->home = home_id;
+	kl_flow_prove(&home->flow[w->at.direction & 1], w->at.now, w->at.epoch);
+}
+
+static __always_inline void count_join(const struct walk *w, const struct kl_join_call *j)
+{
+	const struct kl_join_result *r = &j->result;
+	__u32 direction = w->at.direction, kind = j->kind;
+	struct kl_counters *n = counters();
+
+	if (!n)
+		return;
+	/* Delivered is read before sent: the difference must never look negative. */
+	if (r->sent)
+		count_tally(n, KL_SENT, direction, kind, r->sent);
+	if (r->delivered)
+		count_tally(n, KL_DELIVERED, direction, kind, r->delivered);
+	if (r->duplicate)
+		count_tally(n, KL_DUPLICATES, direction, kind, 1);
+	if (r->late)
+		n->incident[KL_LATE]++;
+	if (r->has_transit) {
+		struct kl_maxima *m = maxima();
+
+		count_time(n->transit, m ? &m->transit_ns : NULL, r->transit_ns);
+	}
+}
+
+/* How long did the keepalive of the other direction wait for this answer? */
+static __always_inline void count_answer(struct walk *w)
+{
+	struct kl_flow *asked = &w->conn->flow[(w->at.direction & 1) ^ 1];
+	__u64 asked_ns = asked->asked_ns;
+	struct kl_counters *n = counters();
+	struct kl_maxima *m;
+
+	if (!asked_ns || !n)
+		return;
+	asked->asked_ns = 0;
+	m = maxima();
+	count_time(n->answer, m ? &m->answer_ns : NULL, w->at.now - asked_ns);
+}
+
+/* After a sighting was joined: the connection's memory, and the narrative. */
+static __always_inline void note_near(struct walk *w, const struct kl_join_call *j, bool bare)
+{
+	struct kl_flow *f = &w->conn->flow[w->at.direction & 1];
+	const struct kl_join_result *r = &j->result;
+	struct kl_counters *n;
+
+	if (r->duplicate)
+		return;
+	if (bare) {
+		/* Each probe is one of its own, though its sequence number repeats. */
+		f->bare_seq = w->s->seq;
+		f->bare = 1;
+	} else {
+		f->joined_seq = w->s->seq;
+		f->joined_len = (__u16)w->s->payload_len;
+		f->joined_copies = r->copy;
+		f->last_ns = w->at.now;
+	}
+	if (r->retransmission && !bare) {
+		n = counters();
+		if (n)
+			count_tally(n, KL_RETRANSMITTED, w->at.direction, j->kind, 1);
+		tell(w, KL_EVENT_RETRANSMISSION, r->gap_ns, r->copy);
+	} else if (kl_kind_is_keepalive(j->kind)) {
+		f->asked_ns = w->at.now;
+	}
+}
+
+/* One segment, or one piece of an aggregate. */
+static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w)
+{
+	struct kl_segment *s = w->s;
+	struct kl_flow *f = &w->conn->flow[w->at.direction & 1];
+	struct kl_scratch *scratch;
+	struct kl_join_call *j;
+	bool bare = s->payload_len <= 1;
+	__u8 closing = f->closing;
+	bool far_match_only = false;
+
+	w->kind = KL_OTHER;
+	w->names_device = false;
+	if (bare)
+		w->kind = kl_flow_bare_kind(w->conn, &w->at, s);
+	kl_flow_see(w->conn, &w->at, s);
+	if (f->closing != closing)
+		tell(w, KL_EVENT_CLOSE, 0, 0);
+
+	if (bare) {
+		far_match_only = w->kind == KL_OTHER;
+		if (far_match_only && (w->near || !f->bare || f->bare_seq != s->seq))
+			return;
+	} else if (w->near) {
+		w->kind = classify(ctx, xdp, w);
+		if (w->names_device && !(w->conn->flags & KL_CONN_NAMED))
+			tell_name(ctx, xdp, w);
+		if (!kl_kind_is_joined(w->kind))
+			return;
+	}
+
+	scratch = get_scratch();
+	if (!scratch)
+		return;
+	j = &scratch->call;
+	KL_MEMSET(j, 0, sizeof(*j));
+	j->key.conn = w->join_key;
+	j->key.seq = s->seq;
+	j->key.len_direction = s->payload_len << 1 | (w->at.direction & 1);
+	j->conn_id = w->id;
+	j->now = w->at.now;
+	j->kind = (__u8)w->kind;
+	j->near = w->near;
+	j->proven = kl_flow_is_proven(f, w->at.epoch);
+	j->stamp = kl_stamp(s);
+	j->insert = w->near;
+	if (w->near && !bare && f->joined_copies && f->joined_seq == s->seq &&
+	    f->joined_len == (__u16)s->payload_len) {
+		j->memory_ns = f->last_ns;
+		j->memory_copies = f->joined_copies;
+	}
+	join(j);
+	if (!w->near && !j->found) {
+		/* Nothing waits for it. Is it one that should have been seen at the near side? */
+		if (far_match_only || kl_control.mode != KL_MODE_ON)
+			return;
+		if (!bare) {
+			w->kind = classify(ctx, xdp, w);
+			if (!kl_kind_is_joined(w->kind))
+				return;
+			j->kind = (__u8)w->kind;
+		}
+		j->insert = true;
+		join(j);
+	}
+	if (j->full)
+		count_incident(KL_JOIN_FULL);
+	if (!j->found)
+		return;
+	w->kind = j->kind;
+	if (kl_settings.nat && !w->near && j->result.delivered)
+		tie_alias(w, j);
+	count_join(w, j);
+	if (w->near)
+		note_near(w, j, bare);
+	else if (kl_kind_is_answer(j->kind))
+		count_answer(w);
+}
+
+/* ---- Aggregates ---- */
+
+struct pieces {
+	void *ctx;
+	struct walk *w;
+	__u32 pieces;
+	__u32 left;	 /* payload not yet looked at */
+	__u32 piece_len; /* gso_size */
+	__u8 flags;
+};
+
+static long follow_piece(__u32 index, struct pieces *p)
+{
+	struct walk *w = p->w;
+	struct kl_segment *s = w->s;
+	__u32 len = p->left < p->piece_len ? p->left : p->piece_len;
+
+	p->left -= len;
+	s->payload_len = len;
+	/* A FIN goes with the last piece. */
+	s->flags = p->left ? p->flags & ~KL_FIN : p->flags;
+	follow_one(p->ctx, false, w);
+	s->seq += len;
+	s->payload_off += len;
+	if (s->ip_id)
+		s->ip_id++;
+	return p->left == 0;
+}
+
+/* ---- From a frame on ---- */
+
+static __always_inline struct kl_frame xdp_frame(struct xdp_md *ctx)
+{
+	return (struct kl_frame){
+		.data = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+		.wire_len = (__u32)(ctx->data_end - ctx->data),
+	};
+}
+
+static __always_inline struct kl_frame tc_frame(struct __sk_buff *ctx)
+{
+	return (struct kl_frame){
+		.data = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+		.wire_len = ctx->len,
+		.vlan = ctx->vlan_present ? ctx->vlan_tci & 0xfff : 0,
+		.is_aggregate = ctx->gso_size > 0,
+	};
+}
+
+static __always_inline void note_mac(struct kl_conn *c, const __u8 *mac)
+{
+	/* Or clang adds to the pointer with an OR, which the verifier refuses. */
+	barrier_var(mac);
+	KL_MEMCPY(c->phone_mac, mac, sizeof(c->phone_mac));
+}
+
+/* Finds or makes the connection. Returns false where the segment cannot be followed. */
+static __always_inline bool start_walk(struct walk *w, struct kl_segment *s, __u32 place)
+{
+	struct kl_endpoints ends;
+	bool ambiguous, egress = place & KL_PLACE_EGRESS, made = false;
+	__u32 direction = kl_orient(&kl_ports, s, &ambiguous), side = place & 1;
+	__u64 id;
+
+	kl_endpoints_of(s, direction, &ends);
+	id = kl_endpoints_hash(&ends, kl_settings.seed);
+	w->s = s;
+	w->id = id;
+	w->join_key = kl_settings.nat ? kl_cucm_hash(&ends, kl_settings.seed) : id;
+	w->service = kl_port_service(&kl_ports, ends.cucm_port);
+	w->conn = bpf_map_lookup_elem(&kl_conns, &id);
+
+	/* Inline, a segment comes in on one side and leaves on the other. What goes another way was
+	 * flooded, or the sides were mixed up. */
+	if (!kl_settings.tap && !ambiguous && (side == direction) == egress) {
+		if (!egress)
+			count_incident(side == KL_ACCESS ? KL_WRONG_WAY_ACCESS : KL_WRONG_WAY_CUCM);
+		return false;
+	}
+	w->at.now = bpf_ktime_get_ns();
+	w->at.epoch = kl_control.epoch;
+	w->at.side = side;
+	if (!w->conn) {
+		/* A reset alone opens nothing, and at the end nothing is opened any more. */
+		if ((s->flags & KL_RST) || kl_control.mode != KL_MODE_ON)
+			return false;
+		w->conn = new_conn(&ends, id, is_nat_alias(place) ? KL_CONN_ALIAS : 0, w->at.now);
+		if (!w->conn)
+			return false;
+		made = true;
+	} else if (!kl_endpoints_equal(&w->conn->ends, &ends)) {
+		count_incident(KL_HASH_COLLISIONS);
+		return false;
+	}
+	if (ambiguous) {
+		if (s->flags & KL_SYN) {
+			if (kl_orient_by_syn(s) != direction)
+				w->conn->flags |= KL_CONN_SWAPPED;
+			else
+				w->conn->flags &= ~(__u32)KL_CONN_SWAPPED;
+		}
+		if (w->conn->flags & KL_CONN_SWAPPED)
+			direction ^= 1;
+		if (!kl_settings.tap && (side == direction) == egress)
+			return false;
+	}
+	w->at.direction = direction;
+	w->near = kl_is_near(side, direction);
+	if (w->near && kl_control.mode != KL_MODE_ON)
+		return false;
+
+	if (is_nat_alias(place)) {
+		resolve_alias(w, &ends);
+	} else {
+		if (side == KL_ACCESS) {
+			w->conn->flags |= KL_CONN_ACCESS;
+			w->conn->vlan = s->vlan;
+			note_mac(w->conn, direction == KL_TO_CUCM ? s->mac_src : s->mac_dst);
+		}
+		if (kl_settings.nat && (s->flags & (KL_SYN | KL_ACK)) == KL_SYN) {
+			struct kl_nat_key key = { .cucm = w->join_key, .isn = s->seq };
+
+			bpf_map_update_elem(&kl_nat, &key, &id, BPF_ANY);
+		}
+	}
+	w->kind = KL_OTHER;
+	if (s->flags & KL_SYN)
+		made |= kl_conn_see_syn(w->conn, &w->at, s);
+	if (made && !(w->conn->flags & KL_CONN_ALIAS))
+		tell(w, KL_EVENT_OPEN, 0, 0);
+	return true;
+}
+
+/* What is not a whole segment: counted, and remembered where its connection is known. */
+static __always_inline void note_unusual(const struct kl_segment *s, __u32 parsed)
+{
+	struct kl_endpoints ends;
+	struct kl_conn *c;
+	bool ambiguous;
+	__u32 direction;
+	__u64 id;
+
+	if (parsed != KL_FRAGMENT) {
+		count_incident(KL_MALFORMED_FRAMES);
+		return;
+	}
+	count_incident(KL_FRAGMENTS);
+	if (!s->family)
+		return;
+	direction = kl_orient(&kl_ports, s, &ambiguous);
+	kl_endpoints_of(s, direction, &ends);
+	id = kl_endpoints_hash(&ends, kl_settings.seed);
+	c = bpf_map_lookup_elem(&kl_conns, &id);
+	if (!c)
+		return;
+	c->flow[0].fragment_ns = c->flow[1].fragment_ns = bpf_ktime_get_ns();
+	if (c->home) {
+		id = c->home;
+		c = bpf_map_lookup_elem(&kl_conns, &id);
+		if (c)
+			c->flow[0].fragment_ns = c->flow[1].fragment_ns = bpf_ktime_get_ns();
+	}
+}
+
+static __always_inline void count_segments(const struct walk *w, __u32 by)
+{
+	struct kl_counters *n = counters();
+
+	if (n && w->near)
+		n->segments[w->at.direction & 1] += by;
+}
+
+/* Parses the frame into the scratch. */
+__noinline __u32 parse_xdp(struct xdp_md *ctx)
+{
+	struct kl_frame frame = xdp_frame(ctx);
+	struct kl_scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return KL_NOT_OURS;
+	/* A frame in several buffers is longer than its first one. */
+	frame.wire_len = (__u32)bpf_xdp_get_buff_len(ctx);
+	return kl_parse(&frame, &kl_ports, &scratch->segment);
+}
+
+__noinline __u32 parse_tc(struct __sk_buff *ctx)
+{
+	struct kl_frame frame = tc_frame(ctx);
+	struct kl_scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return KL_NOT_OURS;
+	return kl_parse(&frame, &kl_ports, &scratch->segment);
+}
+
+/* The parsed segment, and its connection in *w; NULL: there is nothing to follow. */
+static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 parsed, __u32 place)
+{
+	struct kl_scratch *scratch = get_scratch();
+
+	if (!scratch || parsed == KL_NOT_OURS)
+		return NULL;
+	if (parsed != KL_SEGMENT) {
+		note_unusual(&scratch->segment, parsed);
+		return NULL;
+	}
+	return start_walk(w, &scratch->segment, place) ? &scratch->segment : NULL;
+}
+
+__noinline int follow_xdp(struct xdp_md *ctx, __u32 place)
+{
+	struct walk w = {};
+
+	if (kl_control.mode == KL_MODE_OFF || !start_parsed(&w, parse_xdp(ctx), place))
+		return 0;
+	count_segments(&w, 1);
+	follow_one(ctx, true, &w);
+	return 0;
+}
+
+__noinline int follow_tc(struct __sk_buff *ctx, __u32 place)
+{
+	struct walk w = {};
+	struct pieces p = { .ctx = ctx, .w = &w, .pieces = 1 };
+	struct kl_segment *s;
+	__u32 parsed;
+
+	if (kl_control.mode == KL_MODE_OFF)
+		return 0;
+	parsed = parse_tc(ctx);
+	if (parsed == KL_NOT_LINEAR) {
+		if (bpf_skb_pull_data(ctx, ctx->len < KL_PULL_BYTES ? ctx->len : KL_PULL_BYTES))
+			return 0;
+		parsed = parse_tc(ctx);
+	}
+	s = start_parsed(&w, parsed, place);
+	if (!s)
+		return 0;
+	p.left = s->payload_len;
+	p.piece_len = ctx->gso_size;
+	p.flags = s->flags;
+	if (p.piece_len && p.left > p.piece_len)
+		p.pieces = (p.left + p.piece_len - 1) / p.piece_len;
+	else
+		p.piece_len = p.left;
+	count_segments(&w, p.pieces);
+	bpf_loop(p.pieces, follow_piece, &p, 0);
+	return 0;
+}
+
+/* ---- The sweep ---- */
+
+struct sweeping {
+	struct kl_sweep *sweep;
+	struct kl_counters *n;
+};
+
+static __always_inline void judge(struct sweeping *g, struct kl_judged *o, __u64 full_ns)
+{
+	const struct kl_join_entry *e = &o->entry;
+	__u32 direction = e->key.len_direction & 1, far = kl_join_far(e), missing;
+	struct kl_counters *n = g->n;
+	struct kl_conn *c;
+	__u64 id = e->conn_id;
+
+	if (far > e->near) {
+		n->unpaired[KL_UNPAIRED_FAR_ONLY] += far - e->near;
+		return;
+	}
+	missing = e->near - far;
+	c = bpf_map_lookup_elem(&kl_conns, &id);
+	o->fate = (__u8)kl_join_fate(e, c, kl_control.epoch, full_ns, kl_settings.deadline_ns);
+	if (o->fate != KL_LOST) {
+		n->unpaired[o->fate & (KL_FATE_SLOTS - 1)] += missing;
+		if (e->flags & KL_JOIN_COUNTED)
+			count_tally(n, KL_UNSENT, direction, e->kind, missing);
+		/* It goes another way now: claim nothing until it is back. */
+		if (c && o->fate == KL_UNPAIRED_BYPASSED)
+			c->flow[direction].epoch = 0;
+		return;
+	}
+	if (!c)
+		return;
+	if (!(e->flags & KL_JOIN_COUNTED))
+		count_tally(n, KL_SENT, direction, e->kind, missing);
+	count_tally(n, KL_LOST_BETWEEN, direction, e->kind, missing);
+	o->missing = (__u16)missing;
+	o->vlan = c->vlan;
+	KL_MEMCPY(o->phone_mac, c->phone_mac, sizeof(o->phone_mac));
+	kl_conn_ends(c, &o->ends);
+	g->sweep->count++;
+}
+
+static long sweep_bucket(__u32 index, struct sweeping *g)
+{
+	struct kl_sweep *sweep = g->sweep;
+	__u32 bucket = sweep->cursor;
+	struct kl_bucket *b;
+
+	if (bucket >= sweep->limit)
+		return 1;
+	b = bpf_map_lookup_elem(&kl_join, &bucket);
+	if (!b)
+		return 1;
+	for (__u32 i = 0; i < KL_WAYS; i++) {
+		__u32 at = sweep->count;
+		bool expired;
+
+		if (!kl_join_is_pending(&b->way[i]))
+			continue;
+		/* No room for what it might give: user space empties the list and comes back. */
+		if (at >= KL_SWEEP_OUT)
+			return 1;
+		bpf_spin_lock(&b->lock);
+		expired = kl_join_expire(&b->way[i], sweep->now_ns, kl_settings.deadline_ns,
+					 &sweep->out[at].entry);
+		bpf_spin_unlock(&b->lock);
+		if (expired)
+			judge(g, &sweep->out[at], b->full_ns);
+	}
+	sweep->cursor = bucket + 1;
+	return 0;
+}
+
+static __always_inline void sweep(void)
+{
+	struct sweeping g = { .n = counters() };
+	__u32 zero = 0;
+
+	g.sweep = bpf_map_lookup_elem(&kl_sweep, &zero);
+	if (!g.sweep || !g.n)
+		return;
+	g.sweep->count = 0;
+	bpf_loop(4096, sweep_bucket, &g, 0);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The entry points: one program for each kind of hook and side, and the sweep that user space runs.
+ * All of them let every packet pass, whatever happens.
+ */
+#include "follow.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+/* tcx: let the next program run. clsact: let the next filter decide. */
+enum { KL_TC_NEXT = -1 };
+
+static __always_inline int observe_xdp(struct xdp_md *ctx, __u32 side)
+{
+	struct kl_frame frame = xdp_frame(ctx);
+	struct kl_layout layout;
+
+	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
+		follow_xdp(ctx, side);
+	return XDP_PASS;
+}
+
+static __always_inline int observe_tc(struct __sk_buff *ctx, __u32 side, bool egress)
+{
+	struct kl_frame frame = tc_frame(ctx);
+	struct kl_layout layout;
+
+	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
+		follow_tc(ctx, place_of(side, egress));
+	return KL_TC_NEXT;
+}
+
+SEC("xdp.frags")
+int kaloss_xdp_acc(struct xdp_md *ctx)
+{
+	return observe_xdp(ctx, KL_ACCESS);
+}
+
+SEC("xdp.frags")
+int kaloss_xdp_cucm(struct xdp_md *ctx)
+{
+	return observe_xdp(ctx, KL_CUCM);
+}
+
+SEC("tc")
+int kaloss_in_acc(struct __sk_buff *ctx)
+{
+	return observe_tc(ctx, KL_ACCESS, false);
+}
+
+SEC("tc")
+int kaloss_in_cucm(struct __sk_buff *ctx)
+{
+	return observe_tc(ctx, KL_CUCM, false);
+}
+
+SEC("tc")
+int kaloss_out_acc(struct __sk_buff *ctx)
+{
+	return observe_tc(ctx, KL_ACCESS, true);
+}
+
+SEC("tc")
+int kaloss_out_cucm(struct __sk_buff *ctx)
+{
+	return observe_tc(ctx, KL_CUCM, true);
+}
+
+/* Run by user space with BPF_PROG_TEST_RUN: never attached. */
+SEC("tc")
+int kaloss_sweep(struct __sk_buff *ctx)
+{
+	sweep();
+	return 0;
+}

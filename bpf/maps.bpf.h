@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps and global variables of kaloss.bpf.c, and nothing else. Sizes marked "set at load" are
+ * placeholders that user space replaces before loading.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include <kaloss/abi.h>
+#include <kaloss/parse.h>
+
+/* Read-only once loaded; the verifier takes its scalars for constants. */
+const volatile struct kl_settings kl_settings = {};
+const volatile struct kl_ports kl_ports = {};
+
+/* Written by user space while the programs run. */
+struct kl_control kl_control = {};
+
+/* Connections by kl_endpoints_hash(). Entries are made here and deleted by user space only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at load */
+	__type(key, __u64);
+	__type(value, struct kl_conn);
+} kl_conns SEC(".maps");
+
+/* The join: max_entries / KL_WAYS buckets of an open hash table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load */
+	__type(key, __u32);
+	__type(value, struct kl_bucket);
+} kl_join SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct kl_counters);
+} kl_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2); /* by kl_control.max_slot */
+	__type(key, __u32);
+	__type(value, struct kl_maxima);
+} kl_maxima SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* set at load */
+} kl_events SEC(".maps");
+
+/* What the join is asked, and what it says: see join() in follow.bpf.h. */
+struct kl_join_call {
+	struct kl_join_key key;
+	struct kl_join_result result; /* out */
+	__u64 conn_id;	     /* in: of the sighting; out: of the entry before this sighting */
+	__u64 now;
+	__u64 memory_ns;     /* near: last copy of this segment, should the entry be gone */
+	__u32 stamp;
+	__u16 memory_copies; /* near: how many copies there were */
+	__u8 kind;	     /* in: for a new entry; out: the entry's */
+	bool near;
+	bool proven;
+	bool insert; /* make an entry where there is none */
+	bool found;  /* out */
+	bool full;   /* out */
+};
+
+/* Room for what is too large for the stack. Hooks of one CPU do not interrupt one another. */
+struct kl_scratch {
+	struct kl_segment segment;
+	struct kl_conn conn;
+	struct kl_join_call call;
+	__u8 head[KL_HEAD_BYTES];
+	__u8 window[KL_WINDOW_MASK + 1];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct kl_scratch);
+} kl_scratch SEC(".maps");
+
+/* --nat: which connection sent this SYN, as the access side knows it. */
+struct kl_nat_key {
+	__u64 cucm; /* kl_cucm_hash() */
+	__u64 isn;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* set at load */
+	__type(key, struct kl_nat_key);
+	__type(value, __u64);
+} kl_nat SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct kl_sweep);
+} kl_sweep SEC(".maps");

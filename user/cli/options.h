@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The options that the verbs share: one table drives parsing and help. All of it prints nothing
+ * but what --help asks for; errors come back as text.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "source/live.h"
+#include "util/error.h"
+
+enum kl_format { KL_FORMAT_TEXT, KL_FORMAT_JSONL };
+enum kl_color { KL_COLOR_AUTO, KL_COLOR_ALWAYS, KL_COLOR_NEVER };
+
+struct kl_options {
+	struct kl_live_config live;
+	uint64_t interval_ns;
+	uint64_t duration_ns; /* 0: until stopped */
+	enum kl_format format;
+	enum kl_color color;
+	const char *output; /* NULL: standard output. Points into argv. */
+	bool help;
+};
+
+/* A verb: which of the options it has, and how it presents itself. */
+struct kl_verb {
+	const char *name;
+	const char *summary;
+	const char *usage;
+	unsigned mask; /* one of the bits below */
+	int (*run)(const struct kl_options *o);
+};
+
+enum { KL_VERB_WATCH = 1 << 0, KL_VERB_CHECK = 1 << 1 };
+
+/* argv[0] is the verb. Negative errno with err's text: wrong usage. */
+int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
+		     struct kl_error *err);
+void kl_options_help(const struct kl_verb *verb);
+
+/* Exit statuses (docs/contract.md). */
+enum { KL_EXIT_OK = 0, KL_EXIT_FOUND = 1, KL_EXIT_FAILED = 2 };
+
+int kl_watch(const struct kl_options *o);
+int kl_check(const struct kl_options *o);

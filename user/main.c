@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Picks the verb. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+#include "util/cleanup.h"
+
+static const struct kl_verb verbs[] = {
+	{
+		.name = "watch",
+		.summary = "Watches both sides until stopped: one line a tick, and each lost keepalive by "
+			   "name.",
+		.usage = "kaloss watch --access IF[,IF...] --cucm IF[,IF...] [options]",
+		.mask = KL_VERB_WATCH,
+		.run = kl_watch,
+	},
+	{
+		.name = "check",
+		.summary = "Can kaloss run here, and what would spoil it? Each obstacle with its cure.",
+		.usage = "kaloss check --access IF[,IF...] --cucm IF[,IF...] [options]",
+		.mask = KL_VERB_CHECK,
+		.run = kl_check,
+	},
+};
+
+static void print_help(void)
+{
+	printf("kaloss finds the keepalives of IP phones that the network loses.\n\n");
+	for (size_t i = 0; i < KL_COUNT(verbs); i++)
+		printf("  %s\n      %s\n", verbs[i].usage, verbs[i].summary);
+	printf("\n`kaloss VERB --help` lists a verb's options; --version prints the version.\n"
+	       "Exit status: 0 it ran, 1 check found an obstacle, 2 wrong usage or it could not "
+	       "run.\n");
+}
+
+static int run_verb(const struct kl_verb *verb, int argc, char **argv)
+{
+	struct kl_error err = {};
+	struct kl_options o;
+
+	if (kl_options_parse(verb, argc, argv, &o, &err)) {
+		fprintf(stderr, "kaloss %s: %s\n", verb->name, err.text);
+		return KL_EXIT_FAILED;
+	}
+	if (o.help) {
+		kl_options_help(verb);
+		return KL_EXIT_OK;
+	}
+	return verb->run(&o);
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+
+	for (size_t i = 0; i < KL_COUNT(verbs); i++) {
+		if (strcmp(word, verbs[i].name))
+			continue;
+		for (int a = 2; a < argc && strcmp(argv[a], "--"); a++) {
+			if (strcmp(argv[a], "--version"))
+				continue;
+			printf("kaloss %s\n", KL_VERSION);
+			return KL_EXIT_OK;
+		}
+		return run_verb(&verbs[i], argc - 1, argv + 1);
+	}
+	if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+		print_help();
+		return KL_EXIT_OK;
+	}
+	if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
+		printf("kaloss %s\n", KL_VERSION);
+		return KL_EXIT_OK;
+	}
+	if (!word[0])
+		fprintf(stderr, "kaloss: what shall it do? watch or check (see kaloss --help)\n");
+	else
+		fprintf(stderr, "kaloss: unknown verb %s (there are: watch, check)\n", word);
+	return KL_EXIT_FAILED;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One JSON object a line: the records of docs/contract.md. What is not known is null. */
+#include "report/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "core/names.h"
+#include "util/duration.h"
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && text[0] ? json_string(text) : json_null();
+}
+
+static json_t *record(const char *type, uint64_t time_ns)
+{
+	char time[40];
+
+	kl_format_time(time_ns, time, sizeof(time));
+	return json_pack("{s:s, s:s}", "type", type, "time", time);
+}
+
+/* Prints and frees the record. */
+static int emit(struct kl_report *r, json_t *record)
+{
+	int failed = !record || json_dumpf(record, r->out, JSON_COMPACT | JSON_REAL_PRECISION(9)) ||
+		     fputc('\n', r->out) == EOF;
+
+	json_decref(record);
+	return failed ? (errno ? -errno : -EIO) : 0;
+}
+
+static json_t *times_us(const struct kl_times *t)
+{
+	if (!t->count)
+		return json_pack("{s:n, s:n, s:n}", "p50", "p99", "max");
+	return json_pack("{s:I, s:I, s:f}", "p50", (json_int_t)t->p50_us, "p99",
+			 (json_int_t)t->p99_us, "max", (double)t->max_ns / 1e3);
+}
+
+static json_t *times_ms(const struct kl_times *t)
+{
+	if (!t->count)
+		return json_pack("{s:n, s:n, s:n}", "p50", "p99", "max");
+	return json_pack("{s:f, s:f, s:f}", "p50", (double)t->p50_us / 1e3, "p99",
+			 (double)t->p99_us / 1e3, "max", (double)t->max_ns / 1e6);
+}
+
+static json_t *direction(const struct kl_tally_report *t, int d)
+{
+	const struct kl_count *n = &t->direction[d];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "segments", number(t->segments[d]));
+	json_object_set_new(o, "sent", number(n->sent));
+	json_object_set_new(o, "delivered", number(n->delivered));
+	json_object_set_new(o, "lost_between", number(n->lost_between));
+	/* Losses outside the two interfaces are not inferred here. */
+	json_object_set_new(o, "lost_phone_side", json_null());
+	json_object_set_new(o, "lost_cucm_side", json_null());
+	json_object_set_new(o, "retransmitted", number(n->retransmitted));
+	json_object_set_new(o, "duplicates", number(n->duplicates));
+	json_object_set_new(o, "pending", number(n->pending));
+	return o;
+}
+
+static json_t *by_kind(const struct kl_tally_report *t)
+{
+	json_t *kinds = json_object();
+
+	for (int k = 0; k < KL_KINDS; k++) {
+		json_t *kind;
+
+		if (!t->kind_seen[k])
+			continue;
+		kind = json_object();
+		for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
+			const struct kl_count *n = &t->kind[d][k];
+			json_t *o = json_object();
+
+			json_object_set_new(o, "sent", number(n->sent));
+			json_object_set_new(o, "delivered", number(n->delivered));
+			json_object_set_new(o, "lost_between", number(n->lost_between));
+			json_object_set_new(o, "pending", number(n->pending));
+			json_object_set_new(kind, kl_direction_name(d), o);
+		}
+		json_object_set_new(kinds, kl_kind_name((__u32)k), kind);
+	}
+	return kinds;
+}
+
+static json_t *integrity(const struct kl_integrity *n)
+{
+	json_t *o = json_object(), *by = json_object();
+
+	json_object_set_new(o, "events_lost", number(n->events_lost));
+	json_object_set_new(o, "join_full", number(n->join_full));
+	json_object_set_new(o, "flows_evicted", number(n->flows_evicted));
+	json_object_set_new(o, "unpaired", number(n->unpaired));
+	json_object_set_new(o, "malformed", number(n->malformed));
+	json_object_set_new(o, "fragments", number(n->fragments));
+	json_object_set_new(o, "late", number(n->late));
+	json_object_set_new(o, "collisions", number(n->collisions));
+	json_object_set_new(o, "gaps", number(n->gaps));
+	json_object_set_new(o, "wrong_way_access", number(n->wrong_way[KL_ACCESS]));
+	json_object_set_new(o, "wrong_way_cucm", number(n->wrong_way[KL_CUCM]));
+	for (__u32 i = KL_LOST + 1; i < KL_FATES; i++)
+		json_object_set_new(by, kl_fate_name(i), number(n->unpaired_by[i]));
+	json_object_set_new(o, "unpaired_by", by);
+	return o;
+}
+
+static void set_tally(json_t *o, const struct kl_tally_report *t)
+{
+	for (__u32 d = 0; d < KL_DIRECTIONS; d++)
+		json_object_set_new(o, kl_direction_name(d), direction(t, (int)d));
+	json_object_set_new(o, "by_kind", by_kind(t));
+	json_object_set_new(o, "transit_us", times_us(&t->transit));
+	json_object_set_new(o, "rtt_ms", times_ms(&t->answer));
+	json_object_set_new(o, "mac_flushes", json_null());
+	json_object_set_new(o, "integrity", integrity(&t->integrity));
+}
+
+static int jsonl_tick(struct kl_report *r, const struct kl_report_tick *t)
+{
+	json_t *o = record("tick", t->time_ns);
+
+	json_object_set_new(o, "interval_s", json_real(t->interval_s));
+	json_object_set_new(o, "phones", number(t->phones));
+	set_tally(o, t->tally);
+	return emit(r, o);
+}
+
+static int jsonl_summary(struct kl_report *r, const struct kl_report_tick *t)
+{
+	json_t *o = record("summary", t->time_ns);
+
+	json_object_set_new(o, "duration_s", json_real(t->interval_s));
+	json_object_set_new(o, "phones", number(t->phones));
+	set_tally(o, t->tally);
+	return emit(r, o);
+}
+
+static void set_party(json_t *o, const struct kl_party *p)
+{
+	char phone[KL_ADDRESS_TEXT], cucm[KL_ADDRESS_TEXT], mac[KL_MAC_TEXT];
+
+	kl_format_address(p->ends.family, p->ends.phone, phone);
+	kl_format_address(p->ends.family, p->ends.cucm, cucm);
+	kl_format_mac(p->mac, mac);
+	json_object_set_new(o, "phone",
+			    json_pack("{s:s, s:i, s:o, s:o}", "ip", phone, "port",
+				      p->ends.phone_port, "mac", text_or_null(mac), "device",
+				      text_or_null(p->device)));
+	json_object_set_new(o, "cucm",
+			    json_pack("{s:s, s:i}", "ip", cucm, "port", p->ends.cucm_port));
+}
+
+static int jsonl_loss(struct kl_report *r, const struct kl_loss *l)
+{
+	static const char *const where[] = { "between", "phone_side", "cucm_side", "unknown" };
+	json_t *o = record("loss", l->time_ns);
+
+	json_object_set_new(o, "direction", json_string(kl_direction_name(l->direction)));
+	json_object_set_new(o, "where", json_string(where[l->where]));
+	json_object_set_new(o, "kind", json_string(kl_kind_name(l->kind)));
+	set_party(o, &l->party);
+	json_object_set_new(o, "vlan", l->party.vlan ? number(l->party.vlan) : json_null());
+	json_object_set_new(o, "seq", number(l->seq));
+	/* Between two interfaces of one host the numbers are the same at both. */
+	json_object_set_new(o, "seq_other", number(l->seq));
+	json_object_set_new(o, "length", number(l->length));
+	json_object_set_new(o, "copies",
+			    json_pack("{s:i, s:i}", "access", (int)l->copies[KL_ACCESS], "cucm",
+				      (int)l->copies[KL_CUCM]));
+	json_object_set_new(o, "idle_s", json_null());
+	json_object_set_new(o, "drop", json_null());
+	return emit(r, o);
+}
+
+static int jsonl_retransmission(struct kl_report *r, const struct kl_retransmission *t)
+{
+	json_t *o = record("retransmission", t->time_ns);
+
+	json_object_set_new(o, "direction", json_string(kl_direction_name(t->direction)));
+	json_object_set_new(o, "kind", json_string(kl_kind_name(t->kind)));
+	set_party(o, &t->party);
+	json_object_set_new(o, "seq", number(t->seq));
+	json_object_set_new(o, "length", number(t->length));
+	json_object_set_new(o, "gap_ms",
+			    t->gap_ns ? json_real((double)t->gap_ns / 1e6) : json_null());
+	json_object_set_new(o, "rto_ms", json_null());
+	json_object_set_new(o, "copy", number(t->copy));
+	return emit(r, o);
+}
+
+static int jsonl_session(struct kl_report *r, const struct kl_session_record *s)
+{
+	static const char *const by[] = { "unknown", "phone", "cucm" };
+	static const char *const how[] = { NULL, "fin", "rst", "timeout" };
+	bool start = s->change.what == KL_SESSION_START;
+	json_t *o = record("session", s->time_ns);
+
+	json_object_set_new(o, "event", json_string(start ? "start" : "stop"));
+	json_object_set_new(o, "by", json_string(by[s->change.by]));
+	set_party(o, &s->party);
+	json_object_set_new(o, "period_s", json_null());
+	json_object_set_new(o, "how", text_or_null(how[s->change.how]));
+	return emit(r, o);
+}
+
+const struct kl_report_format kl_report_jsonl = {
+	.tick = jsonl_tick,
+	.loss = jsonl_loss,
+	.retransmission = jsonl_retransmission,
+	.session = jsonl_session,
+	.summary = jsonl_summary,
+};

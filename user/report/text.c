@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For people at a terminal: one line a tick like vmstat's, a line for each loss as it is found, and
+ * a summary that ends with what cannot be said.
+ */
+#include "report/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/names.h"
+#include "util/cleanup.h"
+#include "util/duration.h"
+
+enum { HEADER_EVERY = 20 };
+
+#define RED "\033[1;31m"
+#define YELLOW "\033[33m"
+#define DIM "\033[2m"
+#define PLAIN "\033[0m"
+
+static const char *paint(const struct kl_report *r, const char *color)
+{
+	return r->color ? color : "";
+}
+
+static int done(const struct kl_report *r)
+{
+	return ferror(r->out) ? (errno ? -errno : -EIO) : 0;
+}
+
+static void clock_text(uint64_t time_ns, char *ret, size_t size)
+{
+	time_t seconds = (time_t)(time_ns / KL_NS_PER_S);
+	struct tm tm;
+
+	ret[0] = '\0';
+	if (localtime_r(&seconds, &tm))
+		strftime(ret, size, "%H:%M:%S", &tm);
+}
+
+static void header(struct kl_report *r)
+{
+	if (r->lines++ % HEADER_EVERY)
+		return;
+	fprintf(r->out,
+		"%s                 ---------- to CUCM ----------  ---------- to phone ---------"
+		"  ---- both ----  transit us%s\n",
+		paint(r, DIM), paint(r, PLAIN));
+	fprintf(r->out,
+		"%s    time  phones     sent    deliv    lost pend     sent    deliv    lost pend"
+		"  retran    dup    p50    p99  unpaired%s\n",
+		paint(r, DIM), paint(r, PLAIN));
+}
+
+static void print_direction(const struct kl_report *r, const struct kl_count *n)
+{
+	fprintf(r->out, " %8" PRIu64 " %8" PRIu64, n->sent, n->delivered);
+	fprintf(r->out, " %s%7" PRIu64 "%s", n->lost_between ? paint(r, RED) : "", n->lost_between,
+		n->lost_between ? paint(r, PLAIN) : "");
+	fprintf(r->out, " %4" PRIu64, n->pending);
+}
+
+static void print_time(const struct kl_report *r, const struct kl_times *t, uint64_t us)
+{
+	if (t->count)
+		fprintf(r->out, " %6" PRIu64, us);
+	else
+		fprintf(r->out, " %6s", "-");
+}
+
+static int text_tick(struct kl_report *r, const struct kl_report_tick *t)
+{
+	const struct kl_tally_report *n = t->tally;
+	const struct kl_count *c = &n->direction[KL_TO_CUCM], *p = &n->direction[KL_TO_PHONE];
+	char now[16];
+
+	header(r);
+	clock_text(t->time_ns, now, sizeof(now));
+	fprintf(r->out, "%s %7zu", now, t->phones);
+	print_direction(r, c);
+	print_direction(r, p);
+	fprintf(r->out, " %7" PRIu64 " %6" PRIu64, c->retransmitted + p->retransmitted,
+		c->duplicates + p->duplicates);
+	print_time(r, &n->transit, n->transit.p50_us);
+	print_time(r, &n->transit, n->transit.p99_us);
+	fprintf(r->out, " %s%9" PRIu64 "%s\n", n->integrity.unpaired ? paint(r, YELLOW) : "",
+		n->integrity.unpaired, n->integrity.unpaired ? paint(r, PLAIN) : "");
+	return done(r);
+}
+
+static void print_ends(FILE *out, const struct kl_party *p)
+{
+	const char *left = p->ends.family == 6 ? "[" : "", *right = p->ends.family == 6 ? "]" : "";
+	char phone[KL_ADDRESS_TEXT], cucm[KL_ADDRESS_TEXT];
+
+	kl_format_address(p->ends.family, p->ends.phone, phone);
+	kl_format_address(p->ends.family, p->ends.cucm, cucm);
+	if (p->device && p->device[0])
+		fprintf(out, "%s ", p->device);
+	fprintf(out, "%s%s%s:%u, cucm %s%s%s:%u", left, phone, right, p->ends.phone_port, left,
+		cucm, right, p->ends.cucm_port);
+	if (p->vlan)
+		fprintf(out, ", vlan %u", p->vlan);
+}
+
+static const char *way(__u32 direction)
+{
+	return direction == KL_TO_CUCM ? "to CUCM" : "to phone";
+}
+
+static int text_loss(struct kl_report *r, const struct kl_loss *l)
+{
+	char now[16];
+
+	clock_text(l->time_ns, now, sizeof(now));
+	fprintf(r->out, "%s %sLOST%s %s %s: phone ", now, paint(r, RED), paint(r, PLAIN),
+		kl_kind_name(l->kind), way(l->direction));
+	print_ends(r->out, &l->party);
+	fprintf(r->out, ", seq %u, length %u, copies seen: access %u, cucm %u\n", l->seq, l->length,
+		l->copies[KL_ACCESS], l->copies[KL_CUCM]);
+	return done(r);
+}
+
+static int text_quiet_retransmission(struct kl_report *r, const struct kl_retransmission *t)
+{
+	(void)r;
+	(void)t;
+	return 0; /* counted in the ticks */
+}
+
+static int text_quiet_session(struct kl_report *r, const struct kl_session_record *s)
+{
+	(void)r;
+	(void)s;
+	return 0; /* counted in the ticks */
+}
+
+static void print_total(struct kl_report *r, const char *name, const struct kl_count *n)
+{
+	fprintf(r->out,
+		"%-9s %9" PRIu64 " sent = %9" PRIu64 " delivered + %s%7" PRIu64 " lost%s + %4" PRIu64
+		" pending; %" PRIu64 " retransmitted, %" PRIu64 " duplicates",
+		name, n->sent, n->delivered, n->lost_between ? paint(r, RED) : "", n->lost_between,
+		n->lost_between ? paint(r, PLAIN) : "", n->pending, n->retransmitted, n->duplicates);
+	if (n->sent)
+		fprintf(r->out, "; %.3f %% lost", 100.0 * (double)n->lost_between / (double)n->sent);
+	fputc('\n', r->out);
+}
+
+static void print_kinds(struct kl_report *r, const struct kl_tally_report *n)
+{
+	for (__u32 k = 0; k < KL_KINDS; k++) {
+		for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
+			const struct kl_count *c = &n->kind[d][k];
+
+			if (c->sent)
+				fprintf(r->out,
+					"  %-20s %-8s %9" PRIu64 " sent, %9" PRIu64
+					" delivered, %7" PRIu64 " lost\n",
+					kl_kind_name(k), way(d), c->sent, c->delivered,
+					c->lost_between);
+		}
+	}
+}
+
+/* In words, for each thing that could have made the numbers wrong. */
+static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
+{
+	static const char *const unpaired[KL_FATES] = {
+		[KL_UNPAIRED_ONE_SIDED] =
+			"of connections that only the side nearer to the sender ever saw "
+			"(asymmetric routing? address translation: try --nat)",
+		[KL_UNPAIRED_FAR_ONLY] = "seen only at the side farther from the sender "
+					 "(another way in, or traffic of this host)",
+		[KL_UNPAIRED_GAP] = "under way while an interface was down or gone",
+		[KL_UNPAIRED_BYPASSED] = "acknowledged by the receiver without passing the far side "
+					 "(another way around this host)",
+		[KL_UNPAIRED_OVERFLOW] = "for which the join had no room (raise --join-entries)",
+		[KL_UNPAIRED_FRAGMENT] = "of connections whose packets were fragmented",
+		[KL_UNPAIRED_REWRITTEN] = "of connections whose sequence numbers differ on the two "
+					  "sides (a firewall that rewrites them, or a proxy)",
+		[KL_UNPAIRED_EVICTED] = "of connections that were forgotten meanwhile",
+	};
+	const struct {
+		uint64_t count;
+		const char *text;
+	} others[] = {
+		{ n->events_lost, "events lost: the ring buffer was full (raise --ring-bytes); "
+				  "counts and losses are complete, retransmission and session "
+				  "records are not" },
+		{ n->join_full, "segments not joined: no room (raise --join-entries)" },
+		{ n->flows_evicted, "connections without a place (raise --connections)" },
+		{ n->malformed, "malformed frames" },
+		{ n->fragments, "IP fragments: what is in them is not joined" },
+		{ n->late, "segments arrived after the deadline, and had been reported as lost "
+			   "(raise --deadline)" },
+		{ n->collisions, "segments of connections whose hash collides with another's" },
+		{ n->gaps, "times an interface went down, came up or went away; nothing that was "
+			   "under way then is called lost" },
+		{ n->wrong_way[KL_ACCESS], "segments to phones came in on the access side "
+					   "(are --access and --cucm mixed up?)" },
+		{ n->wrong_way[KL_CUCM], "segments to the CUCM came in on the cucm side "
+					 "(are --access and --cucm mixed up?)" },
+	};
+	bool clean = true;
+
+	for (int i = 0; i < KL_FATES; i++) {
+		if (!n->unpaired_by[i] || !unpaired[i])
+			continue;
+		fprintf(r->out, "not counted: %" PRIu64 " segments %s\n", n->unpaired_by[i],
+			unpaired[i]);
+		clean = false;
+	}
+	for (size_t i = 0; i < KL_COUNT(others); i++) {
+		if (!others[i].count)
+			continue;
+		fprintf(r->out, "note: %" PRIu64 " %s\n", others[i].count, others[i].text);
+		clean = false;
+	}
+	if (clean)
+		fprintf(r->out, "integrity: nothing was missed\n");
+}
+
+static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
+{
+	const struct kl_tally_report *n = t->tally;
+
+	fprintf(r->out, "\n%.1f s, %zu phones\n", t->interval_s, t->phones);
+	print_total(r, "to CUCM", &n->direction[KL_TO_CUCM]);
+	print_total(r, "to phone", &n->direction[KL_TO_PHONE]);
+	print_kinds(r, n);
+	if (n->transit.count)
+		fprintf(r->out,
+			"transit through this host: median %" PRIu64 " us, 99 %% within %" PRIu64
+			" us, at most %.1f us\n",
+			n->transit.p50_us, n->transit.p99_us, (double)n->transit.max_ns / 1e3);
+	if (n->answer.count)
+		fprintf(r->out,
+			"answer to a keepalive: median %.3f ms, 99 %% within %.3f ms, at most %.3f ms\n",
+			(double)n->answer.p50_us / 1e3, (double)n->answer.p99_us / 1e3,
+			(double)n->answer.max_ns / 1e6);
+	if (!n->direction[KL_TO_CUCM].sent && !n->direction[KL_TO_PHONE].sent)
+		fprintf(r->out, "no keepalive crossed both sides: nothing can be said\n");
+	print_integrity(r, &n->integrity);
+	return done(r);
+}
+
+const struct kl_report_format kl_report_text = {
+	.tick = text_tick,
+	.loss = text_loss,
+	.retransmission = text_quiet_retransmission,
+	.session = text_quiet_session,
+	.summary = text_summary,
+};

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Putting one program on one hook of one interface, and taking it off again: native XDP and tcx by
+ * links that end with their file descriptor, clsact filters on kernels before tcx. What others put
+ * on the same interface is left alone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/error.h"
+
+struct kl_attachment {
+	int link_fd; /* XDP or tcx; -1: a clsact filter */
+	unsigned ifindex;
+	bool egress;
+	bool made_qdisc; /* clsact: the qdisc was not there before */
+	unsigned priority;
+};
+
+#define KL_ATTACHMENT_NONE { .link_fd = -1 }
+
+/*
+ * Native XDP. -EBUSY: another program is there; -EOPNOTSUPP: the driver has no native XDP; other
+ * errors as the driver gave them. err says which and why.
+ */
+int kl_attach_xdp(int prog_fd, unsigned ifindex, struct kl_attachment *ret, struct kl_error *err);
+
+/* tcx, before all other programs. -EOPNOTSUPP: the kernel has no tcx. */
+int kl_attach_tcx(int prog_fd, unsigned ifindex, bool egress, struct kl_attachment *ret,
+		  struct kl_error *err);
+
+/* A clsact filter with this process as its owner. */
+int kl_attach_clsact(int prog_fd, unsigned ifindex, bool egress, struct kl_attachment *ret,
+		     struct kl_error *err);
+
+/* Removes clsact filters whose owner, a kaloss, is gone. Returns how many. */
+int kl_clear_stale_filters(unsigned ifindex);
+
+void kl_detach(struct kl_attachment *a);
+
+/* Who is on a hook, for people to read. Empty: nobody. */
+void kl_describe_xdp(unsigned ifindex, char *ret, size_t size);
+/* How many tcx programs and clsact filters of others there are (ours do not count). */
+int kl_count_others(unsigned ifindex, bool egress);

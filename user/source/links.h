@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interfaces that go down, come up or go away, by rtnetlink. Whoever judges losses drains this
+ * first: a change that the kernel queued before must be known by then.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/error.h"
+
+struct kl_links;
+
+enum kl_link_state { KL_LINK_UP, KL_LINK_DOWN, KL_LINK_GONE };
+
+struct kl_link_change {
+	unsigned ifindex;
+	char interface[16];
+	enum kl_link_state state;
+};
+
+/* Watches the interfaces of these indexes. */
+int kl_links_open(const unsigned *ifindexes, size_t count, struct kl_links **ret,
+		  struct kl_error *err);
+void kl_links_close(struct kl_links *l); /* NULL is fine */
+static inline void kl_links_closep(struct kl_links **l)
+{
+	kl_links_close(*l);
+}
+
+int kl_links_fd(const struct kl_links *l);
+
+/*
+ * Takes all that is queued. Returns the number of changes (the handler is called for each), or a
+ * negative errno; -ENOBUFS: changes were lost, anything may have happened.
+ */
+typedef void (*kl_link_handler)(const struct kl_link_change *change, void *arg);
+int kl_links_drain(struct kl_links *l, kl_link_handler handler, void *arg);

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "source/live.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+
+#include "kaloss.skel.h"
+#include "source/hooks.h"
+#include "util/cleanup.h"
+
+enum { HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2 };
+
+struct kl_live {
+	struct kaloss_bpf *skel;
+	struct ring_buffer *ring;
+	struct kl_sweep *sweep; /* mapped */
+	struct kl_hook hooks[HOOKS_MAX];
+	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
+	size_t hook_count;
+	int cpus;
+	int stats_fd; /* -1: the kernel does not measure the programs for us */
+	struct kl_counters *per_cpu_counters;
+	struct kl_maxima *per_cpu_maxima;
+	kl_event_handler event_handler; /* during kl_live_events() */
+	void *event_arg;
+};
+
+/* ---- What libbpf has to say ---- */
+
+static char libbpf_complaint[256];
+
+static int keep_complaint(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_WARN && !libbpf_complaint[0]) {
+		vsnprintf(libbpf_complaint, sizeof(libbpf_complaint), format, args);
+		libbpf_complaint[strcspn(libbpf_complaint, "\n")] = '\0';
+	}
+	return 0;
+}
+
+/* ---- Privileges ---- */
+
+static bool has_capability(unsigned capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {};
+
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[capability / 32].effective >> capability % 32 & 1;
+}
+
+static int check_privileges(struct kl_error *err)
+{
+	static const struct {
+		unsigned capability;
+		const char *name;
+	} needed[] = {
+		{ CAP_BPF, "CAP_BPF" },
+		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+		{ CAP_PERFMON, "CAP_PERFMON" },
+	};
+	char missing[64] = "";
+
+	/* CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. */
+	for (size_t i = 0; i < KL_COUNT(needed); i++) {
+		if (has_capability(needed[i].capability) ||
+		    (needed[i].capability != CAP_NET_ADMIN && has_capability(CAP_SYS_ADMIN)))
+			continue;
+		snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), "%s%s",
+			 missing[0] ? ", " : "", needed[i].name);
+	}
+	if (missing[0])
+		return kl_fail(err, -EPERM, "missing privilege: %s (run it as root)", missing);
+	return 0;
+}
+
+/* ---- Loading ---- */
+
+static uint32_t round_up_pow2(uint32_t v)
+{
+	uint32_t p = 1;
+
+	while (p < v && p < 1U << 31)
+		p <<= 1;
+	return p;
+}
+
+static void set_ports(struct kl_ports *ports, const struct kl_live_config *config)
+{
+	for (unsigned service = 0; service < KL_SERVICES; service++) {
+		for (size_t i = 0; i < config->port_count[service]; i++) {
+			uint16_t port = config->ports[service][i];
+
+			ports->signalling[port >> 3] |= (__u8)(1 << (port & 7));
+			ports->service[port >> 2] &= (__u8) ~(3 << (port & 3) * 2);
+			ports->service[port >> 2] |= (__u8)(service << (port & 3) * 2);
+		}
+	}
+}
+
+static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
+{
+	uint32_t buckets = round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
+	uint32_t ring = round_up_pow2(config->ring_bytes);
+	struct kl_settings settings = {
+		.deadline_ns = config->deadline_ns,
+		.bucket_mask = buckets - 1,
+		.tap = config->tap,
+		.nat = config->nat,
+	};
+	long page = sysconf(_SC_PAGESIZE);
+	int r;
+
+	if (getrandom(&settings.seed, sizeof(settings.seed), 0) != sizeof(settings.seed))
+		return kl_fail(err, -errno, "no random seed: %s", strerror(errno));
+	l->skel = kaloss_bpf__open();
+	if (!l->skel)
+		return kl_fail(err, -errno, "BPF object: %s", strerror(errno));
+	memcpy((void *)&l->skel->rodata->kl_settings, &settings, sizeof(settings));
+	set_ports((struct kl_ports *)&l->skel->rodata->kl_ports, config);
+	if ((r = bpf_map__set_max_entries(l->skel->maps.kl_conns, config->connections)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_join, buckets)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_events,
+					  ring < page ? (uint32_t)page : ring)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_nat, config->nat ? 8192 : 64)))
+		return kl_fail(err, r, "BPF map sizes: %s", strerror(-r));
+	r = kaloss_bpf__load(l->skel);
+	if (r)
+		return kl_fail(err, r, "the kernel does not take the BPF programs: %s (%s)",
+			       strerror(-r), libbpf_complaint);
+	return 0;
+}
+
+static int map_memory(struct kl_live *l, struct kl_error *err)
+{
+	void *sweep;
+
+	l->cpus = libbpf_num_possible_cpus();
+	if (l->cpus < 1)
+		return kl_fail(err, -ENODEV, "number of CPUs: %s", strerror(-l->cpus));
+	l->per_cpu_counters = calloc((size_t)l->cpus, sizeof(*l->per_cpu_counters));
+	l->per_cpu_maxima = calloc((size_t)l->cpus, sizeof(*l->per_cpu_maxima));
+	if (!l->per_cpu_counters || !l->per_cpu_maxima)
+		return kl_fail(err, -ENOMEM, "out of memory");
+	sweep = mmap(NULL, sizeof(*l->sweep), PROT_READ | PROT_WRITE, MAP_SHARED,
+		     bpf_map__fd(l->skel->maps.kl_sweep), 0);
+	if (sweep == MAP_FAILED)
+		return kl_fail(err, -errno, "mapping the sweep: %s", strerror(errno));
+	l->sweep = sweep;
+	return 0;
+}
+
+static int take_event(void *ctx, void *data, size_t size)
+{
+	struct kl_live *l = ctx;
+
+	(void)size;
+	l->event_handler(data, l->event_arg);
+	return 0;
+}
+
+/* ---- Attaching ---- */
+
+static int program_fd(const struct kl_live *l, enum kl_side side, bool xdp, bool egress)
+{
+	const struct kaloss_bpf *s = l->skel;
+	const struct bpf_program *p;
+
+	if (xdp)
+		p = side == KL_ACCESS ? s->progs.kaloss_xdp_acc : s->progs.kaloss_xdp_cucm;
+	else if (egress)
+		p = side == KL_ACCESS ? s->progs.kaloss_out_acc : s->progs.kaloss_out_cucm;
+	else
+		p = side == KL_ACCESS ? s->progs.kaloss_in_acc : s->progs.kaloss_in_cucm;
+	return bpf_program__fd(p);
+}
+
+static int attach_tc(struct kl_live *l, const struct kl_live_config *config, struct kl_hook *hook,
+		     struct kl_attachment *ret, struct kl_error *err)
+{
+	int fd = program_fd(l, hook->side, false, hook->egress);
+	struct kl_error why = {};
+	int r = -EOPNOTSUPP;
+
+	hook->how = "tcx";
+	if (!config->tc_filters)
+		r = kl_attach_tcx(fd, hook->ifindex, hook->egress, ret, &why);
+	if (r == -EOPNOTSUPP) {
+		hook->how = "clsact filter";
+		r = kl_attach_clsact(fd, hook->ifindex, hook->egress, ret, &why);
+	}
+	if (r)
+		return kl_fail(err, r, "%s: %s", hook->interface, why.text);
+	return 0;
+}
+
+static int attach_ingress(struct kl_live *l, const struct kl_live_config *config,
+			  struct kl_hook *hook, struct kl_attachment *ret, struct kl_error *err)
+{
+	struct kl_error why = {};
+	int r;
+
+	if (config->hook == KL_HOOK_TC)
+		return attach_tc(l, config, hook, ret, err);
+	hook->how = "XDP (native)";
+	r = kl_attach_xdp(program_fd(l, hook->side, true, false), hook->ifindex, ret, &why);
+	if (!r)
+		return 0;
+	if (config->hook == KL_HOOK_XDP)
+		return kl_fail(err, r, "%s: %s", hook->interface, why.text);
+	snprintf(hook->why, sizeof(hook->why), "%.150s", why.text);
+	return attach_tc(l, config, hook, ret, err);
+}
+
+static int attach_one(struct kl_live *l, const struct kl_live_config *config, enum kl_side side,
+		      const char *interface, bool egress, struct kl_error *err)
+{
+	struct kl_hook *hook = &l->hooks[l->hook_count];
+	struct kl_attachment *attachment = &l->attachments[l->hook_count];
+	int r;
+
+	*hook = (struct kl_hook){ .side = side, .egress = egress };
+	*attachment = (struct kl_attachment)KL_ATTACHMENT_NONE;
+	snprintf(hook->interface, sizeof(hook->interface), "%s", interface);
+	hook->ifindex = if_nametoindex(interface);
+	if (!hook->ifindex)
+		return kl_fail(err, -ENODEV, "%s: no such interface", interface);
+	if (egress)
+		r = attach_tc(l, config, hook, attachment, err);
+	else
+		r = attach_ingress(l, config, hook, attachment, err);
+	if (!r)
+		l->hook_count++;
+	return r;
+}
+
+static int attach_all(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
+{
+	/* The farther hooks first: what a nearer one sees must find them in place. */
+	for (int egress = config->tap ? 0 : 1; egress >= 0; egress--) {
+		for (int side = 0; side < KL_SIDES; side++) {
+			for (size_t i = 0; i < config->interface_count[side]; i++) {
+				int r = attach_one(l, config, (enum kl_side)side,
+						   config->interfaces[side][i], egress, err);
+
+				if (r)
+					return r;
+			}
+		}
+	}
+	return 0;
+}
+
+static int open_all(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
+{
+	int r = check_privileges(err);
+
+	if (r)
+		return r;
+	for (int side = 0; side < KL_SIDES; side++) {
+		for (size_t i = 0; i < config->interface_count[side]; i++) {
+			const char *name = config->interfaces[side][i];
+			unsigned ifindex = if_nametoindex(name);
+
+			if (!ifindex)
+				return kl_fail(err, -ENODEV, "%s: no such interface", name);
+			kl_clear_stale_filters(ifindex);
+		}
+	}
+	if ((r = load(l, config, err)) || (r = map_memory(l, err)))
+		return r;
+	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.kl_events), take_event, l, NULL);
+	if (!l->ring)
+		return kl_fail(err, -errno, "ring buffer: %s", strerror(errno));
+	if (config->self_cost) {
+		l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+		if (l->stats_fd < 0)
+			return kl_fail(err, l->stats_fd, "--self-cost: %s", strerror(-l->stats_fd));
+	}
+	return attach_all(l, config, err);
+}
+
+int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, struct kl_error *err)
+{
+	struct kl_live *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return kl_fail(err, -ENOMEM, "out of memory");
+	l->stats_fd = -1;
+	libbpf_complaint[0] = '\0';
+	libbpf_set_print(keep_complaint);
+	r = open_all(l, config, err);
+	if (r) {
+		kl_live_close(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void kl_live_close(struct kl_live *l)
+{
+	if (!l)
+		return;
+	while (l->hook_count)
+		kl_detach(&l->attachments[--l->hook_count]);
+	if (l->stats_fd >= 0)
+		close(l->stats_fd);
+	ring_buffer__free(l->ring);
+	if (l->sweep)
+		munmap(l->sweep, sizeof(*l->sweep));
+	kaloss_bpf__destroy(l->skel);
+	free(l->per_cpu_counters);
+	free(l->per_cpu_maxima);
+	free(l);
+}
+
+const struct kl_hook *kl_live_hooks(const struct kl_live *l, size_t *ret_count)
+{
+	*ret_count = l->hook_count;
+	return l->hooks;
+}
+
+/* ---- While it runs ---- */
+
+static void set_control(__u32 *field, __u32 value)
+{
+	__atomic_store_n(field, value, __ATOMIC_SEQ_CST);
+}
+
+void kl_live_start(struct kl_live *l)
+{
+	set_control(&l->skel->bss->kl_control.epoch, 1);
+	set_control(&l->skel->bss->kl_control.mode, KL_MODE_ON);
+}
+
+void kl_live_drain(struct kl_live *l)
+{
+	set_control(&l->skel->bss->kl_control.mode, KL_MODE_DRAIN);
+}
+
+void kl_live_gap(struct kl_live *l)
+{
+	set_control(&l->skel->bss->kl_control.epoch, l->skel->bss->kl_control.epoch + 1);
+}
+
+int kl_live_events(struct kl_live *l, kl_event_handler handler, void *arg)
+{
+	l->event_handler = handler;
+	l->event_arg = arg;
+	return ring_buffer__consume(l->ring);
+}
+
+int kl_live_sweep(struct kl_live *l, uint64_t now_ns, kl_loss_handler handler, void *arg)
+{
+	unsigned char frame[64] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
+	int fd = bpf_program__fd(l->skel->progs.kaloss_sweep);
+
+	l->sweep->now_ns = now_ns;
+	l->sweep->cursor = 0;
+	l->sweep->limit = bpf_map__max_entries(l->skel->maps.kl_join);
+	while (l->sweep->cursor < l->sweep->limit) {
+		int r = bpf_prog_test_run_opts(fd, &run);
+
+		if (r)
+			return r;
+		for (__u32 i = 0; i < l->sweep->count; i++)
+			handler(&l->sweep->out[i], arg);
+	}
+	return 0;
+}
+
+static void add_counters(struct kl_counters *sum, const struct kl_counters *n)
+{
+	__u64 *to = (__u64 *)sum;
+	const __u64 *from = (const __u64 *)n;
+
+	for (size_t i = 0; i < sizeof(*n) / sizeof(__u64); i++)
+		to[i] += from[i];
+}
+
+static int read_counters(struct kl_live *l, struct kl_counters *ret)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.kl_counters), &zero,
+				l->per_cpu_counters))
+		return -errno;
+	memset(ret, 0, sizeof(*ret));
+	for (int cpu = 0; cpu < l->cpus; cpu++)
+		add_counters(ret, &l->per_cpu_counters[cpu]);
+	return 0;
+}
+
+int kl_live_counters(struct kl_live *l, struct kl_counters *ret)
+{
+	struct kl_counters later;
+	int r = read_counters(l, ret);
+
+	if (!r)
+		r = read_counters(l, &later);
+	if (r)
+		return r;
+	/* Read twice, so that nothing is delivered in this picture that was not sent. */
+	memcpy(ret->tally[KL_SENT], later.tally[KL_SENT], sizeof(ret->tally[KL_SENT]));
+	return 0;
+}
+
+int kl_live_maxima(struct kl_live *l, struct kl_maxima *ret)
+{
+	__u32 slot = l->skel->bss->kl_control.max_slot & 1;
+	int fd = bpf_map__fd(l->skel->maps.kl_maxima);
+
+	set_control(&l->skel->bss->kl_control.max_slot, slot ^ 1);
+	memset(ret, 0, sizeof(*ret));
+	if (bpf_map_lookup_elem(fd, &slot, l->per_cpu_maxima))
+		return -errno;
+	for (int cpu = 0; cpu < l->cpus; cpu++) {
+		const struct kl_maxima *m = &l->per_cpu_maxima[cpu];
+
+		if (m->transit_ns > ret->transit_ns)
+			ret->transit_ns = m->transit_ns;
+		if (m->answer_ns > ret->answer_ns)
+			ret->answer_ns = m->answer_ns;
+	}
+	memset(l->per_cpu_maxima, 0, (size_t)l->cpus * sizeof(*l->per_cpu_maxima));
+	return bpf_map_update_elem(fd, &slot, l->per_cpu_maxima, BPF_ANY) ? -errno : 0;
+}
+
+int kl_live_connections(struct kl_live *l, kl_conn_handler handler, void *arg)
+{
+	enum { BATCH = 256 };
+	int fd = bpf_map__fd(l->skel->maps.kl_conns);
+	_cleanup_free_ struct kl_conn *conns = calloc(BATCH, sizeof(*conns));
+	__u32 cursor = 0, next = 0, count;
+	__u64 ids[BATCH];
+	bool first = true;
+	int r = 0;
+
+	if (!conns)
+		return -ENOMEM;
+	while (r != -ENOENT) {
+		count = BATCH;
+		r = bpf_map_lookup_batch(fd, first ? NULL : &cursor, &next, ids, conns, &count,
+					 NULL);
+		if (r && r != -ENOENT)
+			return r;
+		for (__u32 i = 0; i < count; i++)
+			handler(ids[i], &conns[i], arg);
+		cursor = next;
+		first = false;
+	}
+	return 0;
+}
+
+void kl_live_forget(struct kl_live *l, uint64_t id)
+{
+	bpf_map_delete_elem(bpf_map__fd(l->skel->maps.kl_conns), &id);
+}
+
+size_t kl_live_self_cost(struct kl_live *l, struct kl_program_cost *ret, size_t max)
+{
+	struct bpf_program *p;
+	size_t count = 0;
+
+	bpf_object__for_each_program(p, l->skel->obj) {
+		struct bpf_prog_info info = {};
+		__u32 len = sizeof(info);
+
+		if (count == max || bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len) ||
+		    !info.run_cnt)
+			continue;
+		ret[count++] = (struct kl_program_cost){
+			.program = bpf_program__name(p),
+			.runs = info.run_cnt,
+			.run_ns = info.run_time_ns,
+		};
+	}
+	return count;
+}
