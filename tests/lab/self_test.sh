@@ -1,0 +1,253 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Proves the lab itself: that drop rules drop and count what they should and TCP mends it, in
+# every mode and family, and that crafted frames arrive whole, with right checksums.
+set -u
+
+# shellcheck source=lab.sh
+. "$(dirname "$0")/lab.sh"
+
+TMP=$(mktemp -d)
+passed=0
+failed=0
+
+finish() {
+	lab_down
+	rm -rf "$TMP"
+}
+
+# check NAME TEST-EXPRESSION…
+check() {
+	local name=$1
+	shift
+	if [ "$@" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $name: $*"
+	fi
+}
+
+# up MODE FAMILY
+up() {
+	lab_up "$@" || exit 1
+	trap finish EXIT
+	lab_fast_rto phones
+	lab_fast_rto server
+}
+
+# Keepalives and their answers, every 20th dropped.
+sccp_test() {
+	local mode=$1 ip=$2 nft=inet name="sccp $1 IPv$2" server sent got dropped seen acked
+	[ "$mode" = routed ] || nft=bridge
+	up "$mode" "$ip"
+	lab_drop_rule box $nft to_cucm 2000 sccp_keepalive 20 || exit 1
+	lab_drop_rule box $nft to_phone 2000 sccp_keepalive_ack 20 || exit 1
+	lab_bg server "$TMP/server" "$LAB_BIN/sccp-server"
+	server=$LAB_LAST_PID
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" --bind "$LAB_PHONES" \
+		--phones 50 --period 200 --duration 5000 >"$TMP/phones"
+	lab_stop "$server"
+
+	sent=$(lab_json "$TMP/phones" .keepalives_sent)
+	acked=$(lab_json "$TMP/phones" .acks_received)
+	got=$(lab_json "$TMP/server" .keepalives)
+	dropped=$(lab_dropped box to_cucm_sccp_keepalive)
+	seen=$(lab_dropped box to_cucm_sccp_keepalive_seen)
+	check "$name: keepalives sent" "$sent" -ge 1100
+	check "$name: the server got all" "$got" -eq "$sent"
+	check "$name: all were answered" "$acked" -eq "$sent"
+	check "$name: keepalives were dropped" "$dropped" -gt 0
+	check "$name: one in twenty of them" "$dropped" -eq $(((seen + 19) / 20))
+	check "$name: the rule saw each and the retransmissions" "$seen" -ge $((sent + dropped))
+	check "$name: answers were dropped" "$(lab_dropped box to_phone_sccp_keepalive_ack)" -gt 0
+	lab_drop_flush box
+}
+
+# A longer message that starts like a keepalive is left alone; the rule `payload` takes it.
+match_test() {
+	local mode=$1 ip=$2 nft=inet name="match $1 IPv$2" server m
+	local pdu='\4\0\0\0\0\0\0\0\0\0\0\0'
+	[ "$mode" = routed ] || nft=bridge
+	up "$mode" "$ip"
+	for m in sccp_keepalive payload; do
+		lab_drop_rule box $nft to_cucm 2000 $m 1000000 || exit 1
+	done
+	lab_drop_rule box $nft to_cucm 2000 sip_register 1 reg || exit 1
+	lab_bg server "$TMP/server" "$LAB_BIN/sccp-server"
+	server=$LAB_LAST_PID
+	lab_wait_for "$TMP/server" ready || exit 1
+	# Each rule drops its first segment: TCP sends it again.
+	lab_in phones bash -c "exec 3<>/dev/tcp/$LAB_SERVER/2000
+		printf '$pdu$pdu' >&3; sleep 0.5; printf '$pdu' >&3; sleep 0.5"
+	check "$name: a double PDU is not a keepalive" \
+		"$(lab_dropped box to_cucm_sccp_keepalive_seen)" -eq 2
+	check "$name: payload" "$(lab_dropped box to_cucm_payload_seen)" -ge 3
+	check "$name: nothing is a REGISTER" "$(lab_dropped box reg_seen)" -eq 0
+	lab_stop "$server"
+	check "$name: all three arrived" "$(lab_json "$TMP/server" .keepalives)" -eq 3
+}
+
+# capture NS FILE: starts a capture. Without --immediate-mode the last second of it is lost when
+# tcpdump is ended.
+capture() {
+	lab_bg "$1" "$2.log" tcpdump --immediate-mode -i eth0 -Q in -B 8192 -U -w "$2" \
+		"(tcp or vlan)"
+	capture_pid=$LAB_LAST_PID
+	lab_wait_for "$2.log" 'listening on'
+}
+
+# captured FILE: waits a moment for the last frames, ends the capture and prints it with all
+# details, one frame a line.
+captured() {
+	sleep 0.4
+	lab_stop "$capture_pid"
+	tcpdump -r "$1" -nn -e -S -vv 2>/dev/null |
+		awk '/^[0-9][0-9]:/ { if (l) print l; l = $0; next } { l = l " " $0 }
+		     END { if (l) print l }'
+}
+
+# frames_test MODE SIDE IP PROTO TAGS
+frames_test() {
+	local mode=$1 side=$2 ip=$3 proto=$4 tags=$5 name="frames $*" from=phones to=server
+	local src=$LAB_MAC_PHONES dst=$LAB_MAC_SERVER vlan=() want=60 fake=$LAB_FAKE_SERVER4
+	local types=(ethertype) n
+	[ "$mode" = bridged ] || dst=$LAB_MAC_ACCESS
+	if [ "$side" = server ]; then
+		from=server to=phones src=$LAB_MAC_SERVER dst=$LAB_MAC_PHONES
+		[ "$mode" = bridged ] || dst=$LAB_MAC_CUCM
+		[ "$proto" = sccp ] || want=110
+	fi
+	[ "$ip" = 4 ] || fake=$LAB_FAKE_SERVER6
+	case $tags in
+	1) vlan=(--vlan 110) types=('ethertype 802.1Q .* vlan 110') ;;
+	2) vlan=(--vlan '20,110') types=('ethertype 802.1Q-QinQ .* vlan 20.* vlan 110') ;;
+	esac
+	capture $to "$TMP/cap"
+	lab_in $from "$LAB_BIN/frames" --interface eth0 --src-mac $src --dst-mac $dst \
+		--side "$side" --connections 10 --keepalives 5 --ip "$ip" --proto "$proto" \
+		--server "$fake" --handshake "${vlan[@]}" >"$TMP/frames"
+	captured "$TMP/cap" >"$TMP/text"
+	n=$(wc -l <"$TMP/text")
+	check "$name: frames sent" "$(lab_json "$TMP/frames" .frames)" -eq "$want"
+	check "$name: keepalives sent" "$(lab_json "$TMP/frames" .keepalives)" -eq 50
+	check "$name: all arrived" "$n" -eq "$want"
+	check "$name: checksums" "$(grep -c 'cksum 0x[0-9a-f]* (correct)' "$TMP/text")" -eq "$want"
+	check "$name: no bad checksum" "$(grep -c 'incorrect\|bad' "$TMP/text")" -eq 0
+	check "$name: tags" "$(grep -c "${types[0]}" "$TMP/text")" -eq "$want"
+	[ "$proto" = sccp ] || check "$name: SIP" "$(tcpdump -r "$TMP/cap" -nn -A 2>/dev/null |
+		grep -ac 'REGISTER sip:\|SIP/2.0 [12]00')" -eq $((want - 10))
+}
+
+# What one side acknowledges is what the other side sent.
+sequence_test() {
+	local proto=$1 a=(--connections 1 --keepalives 3 --interface eth0 --proto "$1")
+	a+=(--server "$LAB_FAKE_SERVER4")
+	capture server "$TMP/cap"
+	lab_in phones "$LAB_BIN/frames" "${a[@]}" --side phone --src-mac "$LAB_MAC_PHONES" \
+		--dst-mac "$LAB_MAC_SERVER" >/dev/null
+	captured "$TMP/cap" >"$TMP/phone"
+	capture phones "$TMP/cap"
+	lab_in server "$LAB_BIN/frames" "${a[@]}" --side server --src-mac "$LAB_MAC_SERVER" \
+		--dst-mac "$LAB_MAC_PHONES" >/dev/null
+	captured "$TMP/cap" >"$TMP/server"
+	# Of each of the phone's segments: its end, which an answer acknowledges; its ack, where
+	# the answer starts.
+	sed -E 's/.*seq [0-9]+:([0-9]+), ack ([0-9]+).*/\2 \1/' "$TMP/phone" >"$TMP/want"
+	sed -E 's/.*seq ([0-9]+):[0-9]+, ack ([0-9]+).*/\1 \2/' "$TMP/server" >"$TMP/all"
+	[ "$proto" = sccp ] || sed -i 'n;d' "$TMP/all"
+	check "sequence $proto: three segments" "$(wc -l <"$TMP/want")" -eq 3
+	check "sequence $proto: both sides fit" "$(cat "$TMP/want")" = "$(cat "$TMP/all")"
+}
+
+# duplicate_test MS: each frame arrives twice, byte for byte.
+duplicate_test() {
+	local ms=$1 hex
+	capture server "$TMP/cap"
+	lab_in phones "$LAB_BIN/frames" --interface eth0 --side phone \
+		--src-mac "$LAB_MAC_PHONES" --dst-mac "$LAB_MAC_SERVER" --connections 20 \
+		--keepalives 4 --interval-us 500 --duplicate "$ms" --server "$LAB_FAKE_SERVER4" \
+		>"$TMP/frames"
+	captured "$TMP/cap" >/dev/null
+	hex=$(tcpdump -r "$TMP/cap" -t -nn -xx 2>/dev/null |
+		awk '/^\t/ { l = l $0; next } { if (l) print l; l = "" } END { print l }')
+	check "duplicate $ms: frames" "$(lab_json "$TMP/frames" .frames)" -eq 160
+	check "duplicate $ms: arrived" "$(wc -l <<<"$hex")" -eq 160
+	check "duplicate $ms: pairs" "$(sort <<<"$hex" | uniq -c | grep -c '^ *2 ')" -eq 80
+}
+
+speed_test() {
+	local start=$EPOCHREALTIME ms
+	lab_in phones "$LAB_BIN/frames" --interface eth0 --side phone \
+		--src-mac "$LAB_MAC_PHONES" --dst-mac "$LAB_MAC_SERVER" --connections 5000 \
+		--keepalives 4 --server "$LAB_FAKE_SERVER4" >"$TMP/frames"
+	ms=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 1000))
+	check "speed: frames" "$(lab_json "$TMP/frames" .frames)" -eq 20000
+	check "speed: 20000 frames within 5 s" "$ms" -lt 5000
+}
+
+switch_test() {
+	up routed 4
+	lab_add_switch || exit 1
+	check "switch: its ports" "$(lab_in switch bridge link | grep -c forwarding)" -eq 2
+	lab_bg server "$TMP/server" "$LAB_BIN/sccp-server"
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_masquerade box
+	lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" --phones 5 --period 100 \
+		--duration 600 --linger 1000 >"$TMP/phones" &
+	sleep 0.9
+	check "masquerade: the server sees the box" \
+		"$(lab_in server ss -Htn state established dst 10.2.0.1 | wc -l)" -eq 5
+	wait $!
+	check "switch: keepalives answered" "$(lab_json "$TMP/phones" .acks_received)" -eq \
+		"$(lab_json "$TMP/phones" .keepalives_sent)"
+	# A phone idle for longer than the ageing loses the first copy of each keepalive.
+	lab_port_security 1 || exit 1
+	lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" --phones 5 --period 2000 \
+		--duration 7900 >"$TMP/phones"
+	# (A FIN that comes late enough is dropped once, too.)
+	check "port security: each keepalive was dropped once" \
+		"$(lab_dropped switch port_security)" -ge 15
+	check "port security: 15 were sent" "$(lab_json "$TMP/phones" .keepalives_sent)" -eq 15
+	check "port security: all answered in the end" \
+		"$(lab_json "$TMP/phones" .acks_received)" -eq 15
+}
+
+down_test() {
+	local spaces=("${LAB_NETNS[@]}") left
+	lab_down
+	left=$(for n in "${spaces[@]}"; do
+		find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/net' -lname "$n" 2>/dev/null
+	done | wc -l)
+	check "lab_down: nothing is left" "$left" -eq 0
+}
+
+for mode in routed bridged; do
+	for ip in 4 6; do
+		sccp_test $mode $ip
+		match_test $mode $ip
+	done
+done
+up bridged
+for ip in 4 6; do
+	for tags in 0 1 2; do
+		frames_test bridged phone $ip sccp $tags
+		frames_test bridged server $ip sip $tags
+	done
+done
+sequence_test sccp
+sequence_test sip
+duplicate_test 0
+duplicate_test 50
+speed_test
+up routed
+for ip in 4 6; do
+	frames_test routed phone $ip sip 0
+	frames_test routed server $ip sccp 0
+done
+switch_test
+down_test
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
