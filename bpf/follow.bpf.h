@@ -263,27 +263,27 @@ __noinline int join(struct kl_join_call *j)
 	bpf_spin_lock(&b->lock);
 	e = kl_join_find(b, &j->key);
 	if (!e && j->insert) {
-		e = kl_join_pick(b, j->now);
+		e = kl_join_pick(b, j->sighting.now);
 		if (e) {
 			kl_join_init(e, &j->key, j->conn_id, j->kind);
-			if (j->near) {
+			if (j->sighting.near) {
 				e->near_ns = j->memory_ns;
 				e->copies = j->memory_copies;
 			}
 		} else {
-			b->full_ns = j->now;
+			b->full_ns = j->sighting.now;
 			j->full = true;
 		}
 	}
 	if (e) {
 		j->found = true;
 		j->kind = e->kind;
-		kl_join_sight(e, j->near, j->now, j->stamp, j->proven, &j->result);
+		kl_join_sight(e, &j->sighting, &j->result);
 		if (kl_settings.nat) {
 			__u64 before = e->conn_id;
 
 			/* The access side's name for the connection is the one to report. */
-			if ((j->near ? 0 : 1) == (j->key.len_direction & 1))
+			if ((j->sighting.near ? 0 : 1) == (j->key.len_direction & 1))
 				e->conn_id = j->conn_id;
 			j->conn_id = before;
 		}
@@ -421,11 +421,13 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 	j->key.seq = s->seq;
 	j->key.len_direction = s->payload_len << 1 | (w->at.direction & 1);
 	j->conn_id = w->id;
-	j->now = w->at.now;
 	j->kind = (__u8)w->kind;
-	j->near = w->near;
-	j->proven = kl_flow_is_proven(f, w->at.epoch);
-	j->stamp = kl_stamp(s);
+	j->sighting.now = w->at.now;
+	j->sighting.near = w->near;
+	j->sighting.proven = kl_flow_is_proven(f, w->at.epoch);
+	j->sighting.stamp = kl_stamp(s);
+	if (!kl_settings.tap && f->hole_seq == s->seq)
+		j->sighting.wanted_ns = f->hole_ns;
 	j->insert = w->near;
 	if (w->near && !bare && f->joined_copies && f->joined_seq == s->seq &&
 	    f->joined_len == (__u16)s->payload_len) {

@@ -56,15 +56,12 @@ struct {
 /* What the join is asked, and what it says: see join() in follow.bpf.h. */
 struct kl_join_call {
 	struct kl_join_key key;
+	struct kl_join_sighting sighting;
 	struct kl_join_result result; /* out */
 	__u64 conn_id;	     /* in: of the sighting; out: of the entry before this sighting */
-	__u64 now;
 	__u64 memory_ns;     /* near: last copy of this segment, should the entry be gone */
-	__u32 stamp;
 	__u16 memory_copies; /* near: how many copies there were */
 	__u8 kind;	     /* in: for a new entry; out: the entry's */
-	bool near;
-	bool proven;
 	bool insert; /* make an entry where there is none */
 	bool found;  /* out */
 	bool full;   /* out */

@@ -16,6 +16,7 @@ enum kl_flow_flag {
 	KL_FLOW_END_CUCM = 1 << 1,
 	KL_FLOW_ACKED = 1 << 2, /* acked is known */
 	KL_FLOW_ISN = 1 << 3,	/* isn is known: the SYN was seen */
+	KL_FLOW_FAR_END = 1 << 4, /* far_end is known */
 };
 
 /* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
@@ -25,11 +26,15 @@ struct kl_flow {
 	__u64 fragment_ns; /* last IP fragment of this flow, at either side; 0: never */
 	__u64 asked_ns;	   /* first copy of a keepalive that has no answer yet; 0: none */
 	__u64 answered_ns; /* last answer to a TCP probe of this direction; 0: never */
+	__u64 hole_ns;	   /* when the receiver last said that hole_seq is missing; 0: never */
 	__u64 last_ns;	   /* last near copy of the last keepalive or answer; 0: never */
 	__u32 end[KL_SIDES];	  /* highest sequence number seen, plus one, by side */
 	__u32 last_seq[KL_SIDES]; /* of the last segment seen, whatever it was, by side */
+	__u32 last_epoch[KL_SIDES]; /* when that was; 0: never */
 	__u32 probe_end[KL_SIDES]; /* what the answer to an outstanding probe acknowledges, by side */
+	__u32 far_end;	 /* like end[far side], but only of what itself passed there */
 	__u32 acked;	 /* highest acknowledgement of the receiver */
+	__u32 hole_seq;	 /* what the receiver asks for by a SACK block beyond it */
 	__u32 isn;	 /* initial sequence number */
 	__u32 epoch;	 /* in which the sides were last seen to agree; see kl_flow_is_proven() */
 	__u32 bare_seq;	 /* of the last probe or probe answer joined at the near side */
@@ -41,7 +46,7 @@ struct kl_flow {
 	__u8 probe_wait[KL_SIDES];  /* a probe passed this side and its answer did not yet */
 	__u8 seen[KL_SIDES];	    /* anything of this flow was seen at this side */
 	__u8 closing;		    /* KL_FIN or KL_RST, once sent by this end */
-	__u8 pad;
+	__u8 pad[5];
 };
 
 enum kl_conn_flag {
@@ -182,18 +187,32 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 	struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
 	__u32 side = at->side & 1, other = side ^ 1;
 
-	if (f->seen[other] && f->last_seq[other] == s->seq)
+	/* What the other side saw in an earlier epoch proves nothing about this one. */
+	if (f->last_epoch[other] == at->epoch && f->last_seq[other] == s->seq)
 		kl_flow_prove(f, at->now, at->epoch);
 	f->last_seq[side] = s->seq;
+	f->last_epoch[side] = at->epoch;
 	f->seen[side] = 1;
 	if (!kl_is_near(at->side, at->direction))
 		f->far_ns = at->now;
-	if (!(s->flags & KL_RST))
-		kl_flow_raise_end(f, side, s->seq + kl_seq_len(s->payload_len, s->flags));
+	if (!(s->flags & KL_RST)) {
+		__u32 end = s->seq + kl_seq_len(s->payload_len, s->flags);
+
+		kl_flow_raise_end(f, side, end);
+		if (!kl_is_near(at->side, at->direction) &&
+		    (!(f->flags & KL_FLOW_FAR_END) || kl_seq_before(f->far_end, end))) {
+			f->far_end = end;
+			f->flags |= KL_FLOW_FAR_END;
+		}
+	}
 	if (s->flags & KL_ACK) {
 		if (!(peer->flags & KL_FLOW_ACKED) || kl_seq_before(peer->acked, s->ack)) {
 			peer->acked = s->ack;
 			peer->flags |= KL_FLOW_ACKED;
+		}
+		if (s->asks_again) {
+			peer->hole_seq = s->ack;
+			peer->hole_ns = at->now;
 		}
 		/* What is acknowledged was sent, also before we came. */
 		if (!(s->flags & KL_RST) && (peer->flags & (1 << side)))

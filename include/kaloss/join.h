@@ -68,6 +68,20 @@ struct kl_bucket {
 	struct kl_join_entry way[KL_WAYS];
 };
 
+/* One copy, as the join sees it. */
+struct kl_join_sighting {
+	__u64 now;
+	/* Near, and not behind a mirror port: when the receiver last asked for this segment again
+	 * (0: never). Between two copies it proves that the second is a retransmission, be it ever
+	 * so quick and so alike. A mirror port's copies prove nothing of the kind: not every one
+	 * that is seen is also on its way. */
+	__u64 wanted_ns;
+	__u32 stamp; /* kl_stamp() */
+	bool near;
+	bool proven; /* kl_flow_is_proven() of its flow */
+	__u8 pad[2];
+};
+
 struct kl_join_result {
 	__u64 gap_ns;	  /* retransmission: since the copy before */
 	__u64 transit_ns; /* valid where has_transit */
@@ -95,6 +109,12 @@ enum kl_fate {
 	KL_FATES,
 	KL_FATE_SLOTS = 16,
 };
+
+/* Since then; nothing where the other processor's time was a little ahead of this one's. */
+KL_INLINE __u64 kl_since(__u64 now, __u64 then)
+{
+	return now > then ? now - then : 0;
+}
 
 KL_INLINE bool kl_join_key_equal(const struct kl_join_key *a, const struct kl_join_key *b)
 {
@@ -155,7 +175,7 @@ KL_INLINE struct kl_join_entry *kl_join_pick(struct kl_bucket *b, __u64 now)
 
 		if (!(e->flags & KL_JOIN_USED))
 			return e;
-		if (kl_join_is_pending(e) || now - last_ns < KL_DUPLICATE_NS)
+		if (kl_join_is_pending(e) || kl_since(now, last_ns) < KL_DUPLICATE_NS)
 			continue;
 		if (!best || last_ns < best_ns) {
 			best = e;
@@ -189,10 +209,14 @@ KL_INLINE void kl_join_restart(struct kl_join_entry *e, __u64 now, bool proven)
 		e->flags |= KL_JOIN_COUNTED;
 }
 
-KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, __u64 now, __u32 stamp, bool proven,
+KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, const struct kl_join_sighting *s,
 				  struct kl_join_result *ret)
 {
-	if (e->near_ns && now - e->near_ns < KL_DUPLICATE_NS && stamp == e->near_stamp) {
+	__u64 now = s->now;
+	__u32 stamp = s->stamp;
+
+	if (e->near_ns && kl_since(now, e->near_ns) < KL_DUPLICATE_NS && stamp == e->near_stamp &&
+	    s->wanted_ns <= e->near_ns) {
 		if (e->near_dups < 0xff)
 			e->near_dups++;
 		ret->duplicate = e->near_dups > e->far_dups;
@@ -200,19 +224,22 @@ KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, __u64 now, __u32 stam
 		return;
 	}
 	if (!kl_join_is_pending(e)) {
-		kl_join_restart(e, now, proven);
+		kl_join_restart(e, now, s->proven);
 		e->flags &= (__u8)~KL_JOIN_CLAIMED;
+		/* The far copy of this one may follow the last one's as closely as a duplicate. */
+		if (stamp == e->near_stamp && kl_since(now, e->far_ns) < KL_DUPLICATE_NS)
+			e->flags |= KL_JOIN_SAME_STAMP;
 	} else if (e->near && stamp == e->near_stamp) {
 		e->flags |= KL_JOIN_SAME_STAMP;
 	}
 	KL_UNROLL
 	for (int i = 0; i < KL_LATER_TIMES; i++) {
 		if (e->near == i + 1)
-			e->later_us[i] = (__u32)((now - e->first_ns) / KL_NS_PER_US);
+			e->later_us[i] = (__u32)(kl_since(now, e->first_ns) / KL_NS_PER_US);
 	}
 	ret->first = !e->copies;
 	ret->retransmission = e->copies > 0;
-	ret->gap_ns = e->near_ns ? now - e->near_ns : 0;
+	ret->gap_ns = e->near_ns ? kl_since(now, e->near_ns) : 0;
 	if (e->copies < 0xffff)
 		e->copies++;
 	ret->copy = e->copies;
@@ -223,10 +250,13 @@ KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, __u64 now, __u32 stam
 		ret->sent = 1;
 }
 
-KL_INLINE void kl_join_sight_far(struct kl_join_entry *e, __u64 now, __u32 stamp, bool proven,
+KL_INLINE void kl_join_sight_far(struct kl_join_entry *e, const struct kl_join_sighting *s,
 				 struct kl_join_result *ret)
 {
-	if (e->far_ns && now - e->far_ns < KL_DUPLICATE_NS && stamp == e->far_stamp) {
+	__u64 now = s->now;
+	__u32 stamp = s->stamp;
+
+	if (e->far_ns && kl_since(now, e->far_ns) < KL_DUPLICATE_NS && stamp == e->far_stamp) {
 		if (e->far_dups < 0xff)
 			e->far_dups++;
 		ret->duplicate = e->far_dups > e->near_dups;
@@ -235,29 +265,27 @@ KL_INLINE void kl_join_sight_far(struct kl_join_entry *e, __u64 now, __u32 stamp
 	}
 	if (!kl_join_is_pending(e)) {
 		ret->late = e->flags & KL_JOIN_CLAIMED;
-		kl_join_restart(e, now, proven);
+		kl_join_restart(e, now, s->proven);
 	}
 	e->far++;
 	e->far_ns = now;
 	e->far_stamp = stamp;
 	if (e->near == 1 && e->far == 1) {
 		ret->has_transit = true;
-		ret->transit_ns = now - e->near_ns;
+		ret->transit_ns = kl_since(now, e->near_ns);
 	}
 }
 
-/*
- * One copy is seen. proven: kl_flow_is_proven() of its flow. Fills *ret, which the caller zeroed.
- */
-KL_INLINE void kl_join_sight(struct kl_join_entry *e, bool near, __u64 now, __u32 stamp,
-			     bool proven, struct kl_join_result *ret)
+/* One copy is seen. Fills *ret, which the caller zeroed. */
+KL_INLINE void kl_join_sight(struct kl_join_entry *e, const struct kl_join_sighting *s,
+			     struct kl_join_result *ret)
 {
 	__u32 matched;
 
-	if (near)
-		kl_join_sight_near(e, now, stamp, proven, ret);
+	if (s->near)
+		kl_join_sight_near(e, s, ret);
 	else
-		kl_join_sight_far(e, now, stamp, proven, ret);
+		kl_join_sight_far(e, s, ret);
 	matched = kl_join_matched(e);
 	if (matched <= e->delivered)
 		return;
@@ -321,9 +349,9 @@ KL_INLINE __u32 kl_join_fate(const struct kl_join_entry *e, const struct kl_conn
 		return KL_UNPAIRED_GAP;
 	if (f->fragment_ns && f->fragment_ns + deadline_ns > e->first_ns)
 		return KL_UNPAIRED_FRAGMENT;
-	if (len) {
+	if (len > 1) { /* else it is a probe or its answer */
 		acknowledged = (f->flags & KL_FLOW_ACKED) && !kl_seq_before(f->acked, end);
-		seen = (f->flags & (1 << far_side)) && !kl_seq_before(f->end[far_side], end);
+		seen = (f->flags & KL_FLOW_FAR_END) && !kl_seq_before(f->far_end, end);
 	} else {
 		acknowledged = f->answered_ns >= e->first_ns;
 		seen = f->far_ns >= e->first_ns;

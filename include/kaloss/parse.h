@@ -199,6 +199,29 @@ KL_INLINE bool kl_parse_addresses(const struct kl_frame *f, const struct kl_layo
 }
 
 /*
+ * The options that are used, where every stack of today puts them: timestamps first (NOP, NOP,
+ * kind 8, length 10), then SACK (NOP, NOP, kind 5). Elsewhere they are not looked for: both only
+ * refine what would be decided without them.
+ */
+KL_INLINE void kl_parse_options(const __u8 *tcp, const __u8 *end, __u32 tcp_len,
+				struct kl_segment *ret)
+{
+	const __u8 *sack = tcp + KL_TCP_LEN;
+	__u32 left = tcp_len - KL_TCP_LEN;
+
+	if (left >= 12 && tcp + KL_TCP_LEN + 12 <= end &&
+	    kl_be32(tcp + KL_TCP_LEN) == 0x0101080a) {
+		ret->ts_val = kl_be32(tcp + KL_TCP_LEN + 4);
+		ret->ts_ecr = kl_be32(tcp + KL_TCP_LEN + 8);
+		sack += 12;
+		left -= 12;
+	}
+	/* A block before ack reports a duplicate (RFC 2883), and asks for nothing. */
+	if (left >= 12 && sack + 12 <= end && (kl_be32(sack) & 0xffffff00) == 0x01010500)
+		ret->asks_again = kl_seq_before(ret->ack, kl_be32(sack + 4));
+}
+
+/*
  * Parses the frame f. Fills *ret where it returns KL_SEGMENT, and what is known of it (addresses,
  * ports, seq; family is 0 in a later fragment) where it returns KL_FRAGMENT.
  */
@@ -242,11 +265,6 @@ KL_INLINE enum kl_parsed kl_parse(const struct kl_frame *f, const volatile struc
 		ret->payload_len = l.l3_len - headers_len;
 	}
 
-	/* Timestamps where every stack of today puts them: NOP, NOP, kind 8, length 10. */
-	if (tcp_len >= KL_TCP_LEN + 12 && p + KL_TCP_LEN + 12 <= end &&
-	    kl_be32(p + KL_TCP_LEN) == 0x0101080a) {
-		ret->ts_val = kl_be32(p + KL_TCP_LEN + 4);
-		ret->ts_ecr = kl_be32(p + KL_TCP_LEN + 8);
-	}
+	kl_parse_options(p, end, tcp_len, ret);
 	return kl_parse_addresses(f, &l, ret) ? parsed : KL_MALFORMED;
 }

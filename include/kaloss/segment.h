@@ -125,6 +125,8 @@ struct kl_segment {
 	__u16 vlan;  /* outer VLAN id; 0: none */
 	__u8 family; /* 4 or 6 */
 	__u8 flags;  /* enum kl_tcp_flag */
+	bool asks_again; /* a SACK block beyond ack (RFC 2018): what starts at ack is missing */
+	__u8 pad[3];
 	__u8 mac_src[6];
 	__u8 mac_dst[6];
 };

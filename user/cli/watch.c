@@ -22,6 +22,7 @@ enum {
 	SWEEP_EVERY_MS = 250, /* how often the join is swept */
 	WALK_EVERY_S = 30,    /* how often the kernel's connections are looked through */
 	CLOSED_KEEP_S = 5,    /* a closed connection is forgotten after this */
+	EVICT_SILENT_S = 300, /* where room is needed: longer than most keepalive periods */
 	SILENT_KEEP_S = 3600, /* one that says nothing, after this: longer than any SIP expiry in use */
 };
 
@@ -38,7 +39,6 @@ struct watch {
 	uint64_t events_lost;	     /* at the last walk */
 	uint64_t refused;
 	uint64_t evict_before_ns; /* a walk forgets connections silent since then */
-	size_t connections;	  /* during a walk */
 	int report_error;	  /* negative errno of the first write that failed */
 	int error;
 };
@@ -163,7 +163,13 @@ static void watch_links(struct watch *w)
 		fprintf(stderr, "kaloss watch: interface changes: %s: anything may have happened\n",
 			strerror(-r));
 	kl_live_gap(w->live);
-	w->tally.gaps++;
+	w->tally.own.gaps++;
+}
+
+static void forget(struct watch *w, uint64_t id)
+{
+	kl_live_forget(w->live, id);
+	kl_sessions_remove(w->sessions, id);
 }
 
 static void take_connection(uint64_t id, const struct kl_conn *conn, void *arg)
@@ -172,40 +178,36 @@ static void take_connection(uint64_t id, const struct kl_conn *conn, void *arg)
 	bool closed = conn->flow[KL_TO_CUCM].closing || conn->flow[KL_TO_PHONE].closing;
 	uint64_t quiet_ns = w->now_ns > conn->seen_ns ? w->now_ns - conn->seen_ns : 0;
 	struct kl_session_change change;
+	bool one_way;
 
-	w->connections++;
-	if (closed && quiet_ns > CLOSED_KEEP_S * KL_NS_PER_S) {
-		kl_live_forget(w->live, id);
-		kl_sessions_remove(w->sessions, id);
-		return;
-	}
-	if (conn->seen_ns < w->evict_before_ns || quiet_ns > SILENT_KEEP_S * KL_NS_PER_S) {
-		const struct kl_session *s = kl_sessions_find(w->sessions, id);
-
-		if (s && !s->closed_ns && !(conn->flags & KL_CONN_ALIAS))
-			report_session(w,
-				       &(struct kl_session_change){ .what = KL_SESSION_STOP,
-								    .how = KL_HOW_TIMEOUT,
-								    .session = s },
-				       w->now_ns);
-		if (conn->seen_ns < w->evict_before_ns)
-			w->tally.flows_evicted++;
-		kl_live_forget(w->live, id);
-		kl_sessions_remove(w->sessions, id);
-		return;
-	}
-	if (kl_sessions_meet(w->sessions, id, conn, &change))
+	if (kl_sessions_meet(w->sessions, id, conn, &change, &one_way))
 		w->error = -ENOMEM;
 	else
 		report_session(w, &change, w->now_ns);
+	w->tally.own.one_way += one_way;
+
+	if (closed && quiet_ns > CLOSED_KEEP_S * KL_NS_PER_S) {
+		forget(w, id);
+	} else if (conn->seen_ns < w->evict_before_ns || quiet_ns > SILENT_KEEP_S * KL_NS_PER_S) {
+		const struct kl_session *s = kl_sessions_find(w->sessions, id);
+
+		if (s && !s->closed_ns) {
+			change = (struct kl_session_change){ .what = KL_SESSION_STOP,
+							     .how = KL_HOW_TIMEOUT,
+							     .session = s };
+			report_session(w, &change, w->now_ns);
+		}
+		w->tally.own.flows_evicted += conn->seen_ns < w->evict_before_ns;
+		forget(w, id);
+	}
 }
 
 static void walk_connections(struct watch *w, bool full)
 {
-	/* No room for a new connection: those silent for longest make some. Doubling the cut until
-	 * it finds any would be slow; half the silence that keepalives allow is a fair start. */
-	w->evict_before_ns = full && w->now_ns > 600 * KL_NS_PER_S ? w->now_ns - 600 * KL_NS_PER_S : 0;
-	w->connections = 0;
+	/* No room for a new connection: those that are silent for long make some. */
+	w->evict_before_ns = full && w->now_ns > EVICT_SILENT_S * KL_NS_PER_S
+				     ? w->now_ns - EVICT_SILENT_S * KL_NS_PER_S
+				     : 0;
 	w->walk_ns = w->now_ns;
 	kl_live_connections(w->live, take_connection, w);
 }
@@ -243,7 +245,7 @@ static int tick(struct watch *w, struct kl_tally_report *ret)
 		walk_connections(w, full);
 	w->refused = counters.incident[KL_CONNS_REFUSED];
 	w->events_lost = counters.incident[KL_EVENTS_LOST];
-	kl_tally_tick(&w->tally, &counters, &maxima, w->tally.flows_evicted, w->tally.gaps, ret);
+	kl_tally_tick(&w->tally, &counters, &maxima, ret);
 	record.time_ns = wall(w, w->now_ns);
 	record.interval_s = (double)(w->now_ns - w->tick_ns) / 1e9;
 	record.phones = kl_sessions_phones(w->sessions);
@@ -378,7 +380,10 @@ static int summarize(struct watch *w)
 	int r;
 
 	read_clocks(w);
-	if ((r = fetch_events(w)) || (r = sweep(w)) || (r = tick(w, &last)))
+	if ((r = fetch_events(w)) || (r = sweep(w)))
+		return r;
+	walk_connections(w, false);
+	if ((r = tick(w, &last)))
 		return r;
 	record.time_ns = wall(w, w->now_ns);
 	record.interval_s = (double)(w->now_ns - w->start_ns) / 1e9;

@@ -6,14 +6,19 @@
 #include <string.h>
 #include <uthash.h>
 
+/* How long a connection may be seen in one direction before that says something. */
+#define ONE_WAY_NS (2000 * KL_NS_PER_MS)
+
 struct phone_key {
 	uint32_t address[4];
 	uint32_t family;
+	char device[KL_DEVICE_NAME + 3]; /* empty: the address itself */
 };
 
 struct phone {
 	struct phone_key key;
-	size_t sessions; /* that live */
+	size_t sessions; /* that live; of an address: those without a known name */
+	size_t devices;	 /* of an address: its named phones */
 	UT_hash_handle hh;
 };
 
@@ -25,6 +30,7 @@ struct node {
 struct kl_sessions {
 	struct node *nodes;
 	struct phone *phones;
+	size_t phone_count;
 };
 
 int kl_sessions_new(struct kl_sessions **ret)
@@ -53,41 +59,69 @@ void kl_sessions_free(struct kl_sessions *s)
 	free(s);
 }
 
-static struct phone_key phone_key_of(const struct kl_endpoints *ends)
+static struct phone *get_phone(struct kl_sessions *s, const struct kl_endpoints *ends,
+			       const char *device)
 {
 	struct phone_key key = { .family = ends->family };
+	struct phone *phone;
 
 	memcpy(key.address, ends->phone, sizeof(key.address));
-	return key;
+	strncpy(key.device, device, sizeof(key.device) - 1);
+	HASH_FIND(hh, s->phones, &key, sizeof(key), phone);
+	if (phone)
+		return phone;
+	phone = calloc(1, sizeof(*phone));
+	if (!phone)
+		return NULL;
+	phone->key = key;
+	HASH_ADD(hh, s->phones, key, sizeof(key), phone);
+	return phone;
 }
 
-static int count_phone(struct kl_sessions *s, const struct kl_endpoints *ends)
+static void put_phone(struct kl_sessions *s, struct phone *phone)
 {
-	struct phone_key key = phone_key_of(ends);
-	struct phone *phone;
-
-	HASH_FIND(hh, s->phones, &key, sizeof(key), phone);
-	if (!phone) {
-		phone = calloc(1, sizeof(*phone));
-		if (!phone)
-			return -ENOMEM;
-		phone->key = key;
-		HASH_ADD(hh, s->phones, key, sizeof(key), phone);
-	}
-	phone->sessions++;
-	return 0;
-}
-
-static void uncount_phone(struct kl_sessions *s, const struct kl_endpoints *ends)
-{
-	struct phone_key key = phone_key_of(ends);
-	struct phone *phone;
-
-	HASH_FIND(hh, s->phones, &key, sizeof(key), phone);
-	if (!phone || --phone->sessions)
+	if (phone->sessions || phone->devices)
 		return;
 	HASH_DEL(s->phones, phone);
 	free(phone);
+}
+
+/* How many phones an address stands for. */
+static size_t phones_at(const struct phone *address)
+{
+	if (address->devices)
+		return address->devices;
+	return address->sessions ? 1 : 0;
+}
+
+/* A living session comes (by is 1) or goes (-1). */
+static int count_phone(struct kl_sessions *s, const struct kl_session *session, int by)
+{
+	struct phone *address = get_phone(s, &session->ends, "");
+	struct phone *device = NULL;
+
+	if (!address)
+		return -ENOMEM;
+	if (session->device[0]) {
+		device = get_phone(s, &session->ends, session->device);
+		if (!device) {
+			put_phone(s, address);
+			return -ENOMEM;
+		}
+	}
+	s->phone_count -= phones_at(address);
+	if (device) {
+		bool had = device->sessions > 0;
+
+		device->sessions += (size_t)by;
+		address->devices += (size_t)(device->sessions > 0) - (size_t)had;
+		put_phone(s, device);
+	} else {
+		address->sessions += (size_t)by;
+	}
+	s->phone_count += phones_at(address);
+	put_phone(s, address);
+	return 0;
 }
 
 static struct node *find(const struct kl_sessions *s, uint64_t id)
@@ -109,12 +143,14 @@ static struct node *add(struct kl_sessions *s, uint64_t id, const struct kl_endp
 {
 	struct node *node = calloc(1, sizeof(*node));
 
-	if (!node || count_phone(s, ends)) {
+	if (!node)
+		return NULL;
+	node->session.id = id;
+	node->session.ends = *ends;
+	if (count_phone(s, &node->session, 1)) {
 		free(node);
 		return NULL;
 	}
-	node->session.id = id;
-	node->session.ends = *ends;
 	HASH_ADD(hh, s->nodes, session.id, sizeof(node->session.id), node);
 	return node;
 }
@@ -126,7 +162,7 @@ void kl_sessions_remove(struct kl_sessions *s, uint64_t id)
 	if (!node)
 		return;
 	if (!node->session.closed_ns)
-		uncount_phone(s, &node->session.ends);
+		count_phone(s, &node->session, -1);
 	HASH_DEL(s->nodes, node);
 	free(node);
 }
@@ -138,9 +174,10 @@ static int open_session(struct kl_sessions *s, struct node *node, const struct k
 		return 0; /* known by a walk already */
 	if (node) {
 		/* A new connection on old addresses: another SYN, perhaps after a lost FIN. */
-		if (node->session.closed_ns && count_phone(s, &node->session.ends))
+		if (node->session.closed_ns && count_phone(s, &node->session, 1))
 			return -ENOMEM;
 		node->session.closed_ns = 0;
+		node->session.one_way = false;
 	} else {
 		node = add(s, e->conn_id, &e->ends);
 		if (!node)
@@ -157,12 +194,30 @@ static void close_session(struct kl_sessions *s, struct node *node, const struct
 {
 	if (node->session.closed_ns)
 		return;
+	count_phone(s, &node->session, -1);
 	node->session.closed_ns = e->time_ns;
-	uncount_phone(s, &node->session.ends);
 	ret->what = KL_SESSION_STOP;
 	ret->by = e->direction == KL_TO_CUCM ? KL_BY_PHONE : KL_BY_CUCM;
 	ret->how = e->tcp_flags & KL_RST ? KL_HOW_RST : KL_HOW_FIN;
 	ret->session = &node->session;
+}
+
+static int name_session(struct kl_sessions *s, struct kl_session *session,
+			const struct kl_name_event *event)
+{
+	char device[KL_DEVICE_NAME];
+	int r = 0;
+
+	if (!kl_find_device_name(event->payload, event->len, device) ||
+	    !strcmp(device, session->device))
+		return 0;
+	/* The phone is counted by its name from now on. */
+	if (!session->closed_ns)
+		count_phone(s, session, -1);
+	strcpy(session->device, device);
+	if (!session->closed_ns)
+		r = count_phone(s, session, 1);
+	return r;
 }
 
 int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event,
@@ -185,22 +240,25 @@ int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event,
 		node->session.vlan = event->vlan;
 	if (event->type == KL_EVENT_CLOSE)
 		close_session(s, node, event, ret);
-	if (event->type == KL_EVENT_NAME) {
-		const struct kl_name_event *name = (const struct kl_name_event *)event;
+	if (event->type == KL_EVENT_NAME)
+		r = name_session(s, &node->session, (const struct kl_name_event *)event);
+	return r;
+}
 
-		kl_find_device_name(name->payload, name->len, node->session.device);
-	}
-	return 0;
+static bool is_seen(const struct kl_flow *f)
+{
+	return f->seen[KL_ACCESS] || f->seen[KL_CUCM];
 }
 
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
-		     struct kl_session_change *ret)
+		     struct kl_session_change *ret, bool *ret_one_way)
 {
 	bool closing = conn->flow[KL_TO_CUCM].closing || conn->flow[KL_TO_PHONE].closing;
 	struct node *node = find(s, id);
 	struct kl_endpoints ends;
 
 	*ret = (struct kl_session_change){ .what = KL_SESSION_SAME };
+	*ret_one_way = false;
 	if (conn->flags & KL_CONN_ALIAS)
 		return 0;
 	if (!node && !closing) {
@@ -213,15 +271,18 @@ int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *c
 		ret->what = KL_SESSION_START;
 		ret->by = conn->flags & KL_CONN_SYN ? KL_BY_PHONE : KL_BY_UNKNOWN;
 	}
-	if (node)
-		node->session.seen_in_walk = true;
 	ret->session = node ? &node->session : NULL;
+	if (node && !node->session.one_way && conn->seen_ns > conn->created_ns + ONE_WAY_NS &&
+	    is_seen(&conn->flow[KL_TO_CUCM]) != is_seen(&conn->flow[KL_TO_PHONE])) {
+		node->session.one_way = true;
+		*ret_one_way = true;
+	}
 	return 0;
 }
 
 size_t kl_sessions_phones(const struct kl_sessions *s)
 {
-	return HASH_COUNT(s->phones);
+	return s->phone_count;
 }
 
 size_t kl_sessions_count(const struct kl_sessions *s)

@@ -22,7 +22,7 @@ struct kl_session {
 	uint16_t vlan;
 	uint8_t mac[6];
 	char device[KL_DEVICE_NAME]; /* empty: not known */
-	bool seen_in_walk;
+	bool one_way; /* once found to come by in one direction only */
 };
 
 struct kl_sessions;
@@ -49,15 +49,21 @@ static inline void kl_sessions_freep(struct kl_sessions **s)
 int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event,
 		     struct kl_session_change *ret);
 
-/* A connection that is in the kernel's table, whether an event told of it or not. */
+/*
+ * A connection that is in the kernel's table, whether an event told of it or not.
+ * *ret_one_way: it is now found, for the first time, to come by in one direction only.
+ */
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
-		     struct kl_session_change *ret);
+		     struct kl_session_change *ret, bool *ret_one_way);
 
 /* NULL: not known. */
 const struct kl_session *kl_sessions_find(const struct kl_sessions *s, uint64_t id);
 void kl_sessions_remove(struct kl_sessions *s, uint64_t id);
 
-/* Distinct phone addresses with a living connection. */
+/*
+ * Phones with a living connection: distinct device names at an address, and an address without any
+ * known name for one.
+ */
 size_t kl_sessions_phones(const struct kl_sessions *s);
 size_t kl_sessions_count(const struct kl_sessions *s);
 

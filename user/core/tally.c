@@ -71,18 +71,19 @@ static void add_count(struct kl_count *sum, const struct kl_count *n)
 	sum->pending += n->pending;
 }
 
-static void read_integrity(const struct kl_counters *n, uint64_t evicted, uint64_t gaps,
+static void read_integrity(const struct kl_counters *n, const struct kl_tally_own *own,
 			   struct kl_integrity *ret)
 {
 	*ret = (struct kl_integrity){
 		.events_lost = n->incident[KL_EVENTS_LOST],
 		.join_full = n->incident[KL_JOIN_FULL],
-		.flows_evicted = n->incident[KL_CONNS_REFUSED] + evicted,
+		.flows_evicted = n->incident[KL_CONNS_REFUSED] + own->flows_evicted,
 		.malformed = n->incident[KL_MALFORMED_FRAMES],
 		.fragments = n->incident[KL_FRAGMENTS],
 		.late = n->incident[KL_LATE],
 		.collisions = n->incident[KL_HASH_COLLISIONS],
-		.gaps = gaps,
+		.gaps = own->gaps,
+		.one_way = own->one_way,
 		.wrong_way = { n->incident[KL_WRONG_WAY_ACCESS], n->incident[KL_WRONG_WAY_CUCM] },
 	};
 	for (int i = 0; i < KL_FATES; i++) {
@@ -102,8 +103,7 @@ static void subtract_integrity(struct kl_integrity *ret, const struct kl_integri
 }
 
 void kl_tally_tick(struct kl_tally_state *s, const struct kl_counters *now,
-		   const struct kl_maxima *max, uint64_t evicted, uint64_t gaps,
-		   struct kl_tally_report *ret)
+		   const struct kl_maxima *max, struct kl_tally_report *ret)
 {
 	struct kl_tally_report *total = &s->total;
 	struct kl_integrity integrity;
@@ -132,7 +132,7 @@ void kl_tally_tick(struct kl_tally_state *s, const struct kl_counters *now,
 	read_times(now->transit, NULL, total->transit.max_ns, &total->transit);
 	read_times(now->answer, NULL, total->answer.max_ns, &total->answer);
 
-	read_integrity(now, evicted, gaps, &integrity);
+	read_integrity(now, &s->own, &integrity);
 	ret->integrity = integrity;
 	subtract_integrity(&ret->integrity, &total->integrity);
 	total->integrity = integrity;

@@ -39,7 +39,8 @@ struct kl_integrity {
 	uint64_t fragments;
 	uint64_t late;
 	uint64_t collisions;
-	uint64_t gaps; /* times that a hook may have been blind */
+	uint64_t gaps;	  /* times that a hook may have been blind */
+	uint64_t one_way; /* connections of which only one direction comes by */
 	uint64_t wrong_way[KL_SIDES];
 	uint64_t unpaired_by[KL_FATES];
 };
@@ -55,20 +56,25 @@ struct kl_tally_report {
 	struct kl_integrity integrity;
 };
 
+/* What user space itself counts. Zeroed at the start, then only grows. */
+struct kl_tally_own {
+	uint64_t flows_evicted;
+	uint64_t gaps;
+	uint64_t one_way;
+};
+
 struct kl_tally_state {
 	struct kl_counters last; /* the kernel's, at the last tick */
 	struct kl_tally_report total;
-	uint64_t flows_evicted; /* by user space; grows */
-	uint64_t gaps;
+	struct kl_tally_own own; /* the caller counts here */
 };
 
 /*
- * now: the kernel's counters; max: its maxima since the last tick. evicted, gaps: as they stand.
+ * now: the kernel's counters; max: its maxima since the last tick.
  * Fills *ret with what happened since the last call and adds it to s->total.
  */
 void kl_tally_tick(struct kl_tally_state *s, const struct kl_counters *now,
-		   const struct kl_maxima *max, uint64_t evicted, uint64_t gaps,
-		   struct kl_tally_report *ret);
+		   const struct kl_maxima *max, struct kl_tally_report *ret);
 
 /* Segments under way in both directions and all kinds. */
 uint64_t kl_tally_pending(const struct kl_counters *n);

@@ -200,6 +200,8 @@ static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
 		{ n->collisions, "segments of connections whose hash collides with another's" },
 		{ n->gaps, "times an interface went down, came up or went away; nothing that was "
 			   "under way then is called lost" },
+		{ n->one_way, "connections came by in one direction only: the other one takes another "
+			      "way (asymmetric routing), and nothing can be said about it" },
 		{ n->wrong_way[KL_ACCESS], "segments to phones came in on the access side "
 					   "(are --access and --cucm mixed up?)" },
 		{ n->wrong_way[KL_CUCM], "segments to the CUCM came in on the cucm side "

@@ -151,8 +151,21 @@ struct filter_list {
 	struct filter filter[64];
 	size_t count;
 	__u32 parent;
-	bool others; /* a filter that is not ours */
+	bool others;	 /* a filter that is not ours */
+	char names[128]; /* of all of them, each once */
 };
+
+/* Adds a name to a comma list, unless it is there. */
+static void add_name(char *list, size_t size, const char *name)
+{
+	const char *there = strstr(list, name);
+	size_t len = strlen(list), name_len = strlen(name);
+
+	if (there && (there == list || there[-1] == ' ') &&
+	    (!there[name_len] || there[name_len] == ','))
+		return;
+	snprintf(list + len, size - len, "%s%s", len ? ", " : "", name);
+}
 
 static int bpf_option(const struct nlattr *attr, void *arg)
 {
@@ -167,7 +180,7 @@ static int filter_message(const struct nlmsghdr *header, void *arg)
 {
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(header);
 	struct filter_list *list = arg;
-	const char *name = NULL;
+	const char *name = NULL, *kind = "filter";
 	struct nlattr *attr;
 
 	if (header->nlmsg_type != RTM_NEWTFILTER || tc->tcm_parent != list->parent ||
@@ -176,7 +189,11 @@ static int filter_message(const struct nlmsghdr *header, void *arg)
 	mnl_attr_for_each(attr, header, sizeof(*tc)) {
 		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
 			mnl_attr_parse_nested(attr, bpf_option, (void *)&name);
+		else if (mnl_attr_get_type(attr) == TCA_KIND &&
+			 !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
+			kind = mnl_attr_get_str(attr);
 	}
+	add_name(list->names, sizeof(list->names), name ? name : kind);
 	if (!name || strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX))) {
 		list->others = true;
 		return MNL_CB_OK;
@@ -268,21 +285,23 @@ int kl_clear_stale_filters(unsigned ifindex)
 	return cleared;
 }
 
-int kl_count_others(unsigned ifindex, bool egress)
+void kl_describe_tc(unsigned ifindex, bool egress, char *ret, size_t size)
 {
 	struct filter_list list;
 	__u32 ids[64] = {};
-	int count = tcx_programs(ifindex, egress, ids, KL_COUNT(ids)), others = 0;
+	int count = tcx_programs(ifindex, egress, ids, KL_COUNT(ids));
 
+	ret[0] = '\0';
 	for (int i = 0; i < count && i < (int)KL_COUNT(ids); i++) {
-		char name[BPF_OBJ_NAME_LEN];
+		char program[BPF_OBJ_NAME_LEN], name[64];
 
-		program_name(ids[i], name, sizeof(name));
-		others += strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)) != 0;
+		program_name(ids[i], program, sizeof(program));
+		snprintf(name, sizeof(name), "tcx program %s (id %u)", program, ids[i]);
+		add_name(ret, size, name);
 	}
-	if (!list_filters(ifindex, egress, &list))
-		others += list.others;
-	return others;
+	if (!list_filters(ifindex, egress, &list) && list.names[0])
+		snprintf(ret + strlen(ret), size - strlen(ret), "%sfilter %s", ret[0] ? ", " : "",
+			 list.names);
 }
 
 int kl_attach_clsact(int prog_fd, unsigned ifindex, bool egress, struct kl_attachment *ret,

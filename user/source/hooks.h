@@ -42,5 +42,5 @@ void kl_detach(struct kl_attachment *a);
 
 /* Who is on a hook, for people to read. Empty: nobody. */
 void kl_describe_xdp(unsigned ifindex, char *ret, size_t size);
-/* How many tcx programs and clsact filters of others there are (ours do not count). */
-int kl_count_others(unsigned ifindex, bool egress);
+/* The tcx programs and clsact filters, ours too: "tcx program NAME (id 7), filter NAME". */
+void kl_describe_tc(unsigned ifindex, bool egress, char *ret, size_t size);

@@ -3,16 +3,15 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/capability.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 
 #include "kaloss.skel.h"
 #include "source/hooks.h"
+#include "source/privilege.h"
 #include "util/cleanup.h"
 
 enum { HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2 };
@@ -45,39 +44,11 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 	return 0;
 }
 
-/* ---- Privileges ---- */
-
-static bool has_capability(unsigned capability)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = {};
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[capability / 32].effective >> capability % 32 & 1;
-}
-
 static int check_privileges(struct kl_error *err)
 {
-	static const struct {
-		unsigned capability;
-		const char *name;
-	} needed[] = {
-		{ CAP_BPF, "CAP_BPF" },
-		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
-		{ CAP_PERFMON, "CAP_PERFMON" },
-	};
-	char missing[64] = "";
+	char missing[64];
 
-	/* CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON. */
-	for (size_t i = 0; i < KL_COUNT(needed); i++) {
-		if (has_capability(needed[i].capability) ||
-		    (needed[i].capability != CAP_NET_ADMIN && has_capability(CAP_SYS_ADMIN)))
-			continue;
-		snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), "%s%s",
-			 missing[0] ? ", " : "", needed[i].name);
-	}
-	if (missing[0])
+	if (kl_missing_capabilities(missing, sizeof(missing)))
 		return kl_fail(err, -EPERM, "missing privilege: %s (run it as root)", missing);
 	return 0;
 }
