@@ -6,7 +6,7 @@
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
 #   make bench      what a packet costs
-#   make fuzz       fuzz the parser for FUZZ_SECONDS
+#   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -41,13 +41,14 @@ LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libkaloss.a
 SKELETON := $(BUILD)/kaloss.skel.h
 
-UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
+KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(BUILD)/tests/lab/sccp-phones $(BUILD)/tests/lab/sccp-server $(BUILD)/tests/lab/frames
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all clean install uninstall test test-tools lint format bench fuzz include-directions
+.PHONY: all clean install uninstall test test-tools lab-tools lint format bench fuzz corpus include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -100,6 +101,9 @@ clean:
 
 # ---- tests ----
 
+# Tables of cases leave out what is zero.
+$(BUILD)/tests/%.o: ALL_CFLAGS += -Wno-missing-field-initializers
+
 $(BUILD)/tests/unit/unit: $(UNIT_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -lcriterion -lm -o $@
 
@@ -112,27 +116,42 @@ $(BUILD)/tests/lab/sccp-server: $(BUILD)/tests/lab/sccp_server.o
 $(BUILD)/tests/lab/frames: $(BUILD)/tests/lab/frames.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
-$(BUILD)/tests/kernel/same-verdict: $(BUILD)/tests/kernel/same_verdict.o $(LIB)
+$(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-$(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(LIB)
+$(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
+		$(BUILD)/tests/packets/packets.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-$(BUILD)/tests/%.o: | $(SKELETON)
+# (A pattern would add nothing: only named targets take further prerequisites.)
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETON)
 
 # The fuzzer's target, and the same target with a main() that replays the corpus.
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
-$(BUILD)/tests/fuzz/replay: tests/fuzz/fuzz_parse.c tests/fuzz/replay.c $(wildcard include/kaloss/*.h) Makefile
+FUZZ_TARGET := tests/fuzz/fuzz_parse.c tests/packets/packets.c
+FUZZ_HEADERS := $(wildcard include/kaloss/*.h tests/fuzz/*.h tests/packets/*.h)
+$(BUILD)/tests/fuzz/replay: $(FUZZ_TARGET) tests/fuzz/replay.c $(FUZZ_HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
 
-$(BUILD)/tests/fuzz/fuzz: tests/fuzz/fuzz_parse.c $(wildcard include/kaloss/*.h) Makefile
+$(BUILD)/tests/fuzz/fuzz: $(FUZZ_TARGET) $(FUZZ_HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
 
+$(BUILD)/tests/fuzz/make-corpus: $(BUILD)/tests/fuzz/make_corpus.o $(BUILD)/tests/packets/packets.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
 fuzz: $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p $(BUILD)/tests/fuzz/found
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=2048 $(BUILD)/tests/fuzz/found tests/fuzz/corpus
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=2000 $(BUILD)/tests/fuzz/found tests/fuzz/corpus
+
+# Writes the seeds anew, and adds to the corpus what `make fuzz` found and the seeds do not reach.
+corpus: $(BUILD)/tests/fuzz/make-corpus $(BUILD)/tests/fuzz/fuzz
+	@mkdir -p tests/fuzz/corpus $(BUILD)/tests/fuzz/found
+	$(BUILD)/tests/fuzz/make-corpus tests/fuzz/corpus
+	$(BUILD)/tests/fuzz/fuzz -merge=1 tests/fuzz/corpus $(BUILD)/tests/fuzz/found
+
+lab-tools: $(LAB_TOOLS)
 
 test-tools: all $(TEST_TOOLS)
 
@@ -163,4 +182,4 @@ include-directions:
 		echo "include-directions: sources do not know reports" >&2; exit 1; }
 
 -include $(LIB_OBJECTS:.o=.d) $(BUILD)/user/main.d $(BUILD)/bpf/kaloss.bpf.d
--include $(patsubst %.c,$(BUILD)/%.d,$(UNIT_SOURCES) $(wildcard tests/lab/*.c tests/kernel/*.c tests/bench/*.c))
+-include $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/*/*.c))

@@ -247,10 +247,10 @@ lab_up() {
 # Both ends must reach each other: a port where nobody listens refuses the connection at once.
 # This also teaches bridges the MACs.
 _lab_check() {
-	local a
+	local a said
 	for a in "$LAB_SERVER4" "$LAB_SERVER6"; do
-		lab_in phones timeout 2 bash -c "exec 3<>/dev/tcp/$a/9" 2>&1 | grep -q refused ||
-			{ _lab_die "phones cannot reach $a"; return 1; }
+		said=$(lab_in phones timeout 2 bash -c "exec 3<>/dev/tcp/$a/9" 2>&1 || true)
+		[[ $said == *refused* ]] || { _lab_die "phones cannot reach $a"; return 1; }
 	done
 }
 

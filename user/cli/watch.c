@@ -36,6 +36,7 @@ struct watch {
 	uint64_t start_ns, tick_ns, sweep_ns, walk_ns;
 	uint64_t now_ns;
 	uint64_t realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	size_t most_phones;	     /* at any tick so far */
 	uint64_t events_lost;	     /* at the last walk */
 	uint64_t refused;
 	uint64_t evict_before_ns; /* a walk forgets connections silent since then */
@@ -249,6 +250,8 @@ static int tick(struct watch *w, struct kl_tally_report *ret)
 	record.time_ns = wall(w, w->now_ns);
 	record.interval_s = (double)(w->now_ns - w->tick_ns) / 1e9;
 	record.phones = kl_sessions_phones(w->sessions);
+	if (record.phones > w->most_phones)
+		w->most_phones = record.phones;
 	w->tick_ns = w->now_ns;
 	keep_report_error(w, w->report.format->tick(&w->report, &record));
 	return 0;
@@ -387,7 +390,7 @@ static int summarize(struct watch *w)
 		return r;
 	record.time_ns = wall(w, w->now_ns);
 	record.interval_s = (double)(w->now_ns - w->start_ns) / 1e9;
-	record.phones = kl_sessions_phones(w->sessions);
+	record.phones = w->most_phones;
 	record.tally = &w->tally.total;
 	keep_report_error(w, w->report.format->summary(&w->report, &record));
 	keep_report_error(w, kl_report_flush(&w->report));

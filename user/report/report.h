@@ -16,13 +16,13 @@
 struct kl_report_tick {
 	uint64_t time_ns;
 	double interval_s; /* the summary: how long the run was */
-	size_t phones;
+	size_t phones; /* the summary: the most at any tick */
 	const struct kl_tally_report *tally;
 };
 
 enum kl_where { KL_BETWEEN, KL_PHONE_SIDE, KL_CUCM_SIDE, KL_WHERE_UNKNOWN };
 
-/* Who a record is about. The session may be NULL: then the ends alone are known. */
+/* Who a record is about. */
 struct kl_party {
 	struct kl_endpoints ends;
 	uint16_t vlan;
@@ -61,8 +61,7 @@ struct kl_session_record {
 struct kl_report {
 	FILE *out;
 	bool color;
-	unsigned lines;	  /* text: since the last header */
-	bool tap_hint;
+	unsigned lines; /* text: since the last header */
 	const struct kl_report_format *format;
 };
 

@@ -107,6 +107,8 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 	if (r)
 		return kl_fail(err, r, "the kernel does not take the BPF programs: %s (%s)",
 			       strerror(-r), libbpf_complaint);
+	if (!l->skel->bss)
+		return kl_fail(err, -EOPNOTSUPP, "the kernel does not map the programs' variables");
 	return 0;
 }
 

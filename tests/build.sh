@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The build's own promises: a header's change rebuilds what uses it, a second make does nothing, a
+# changed flag rebuilds, install puts the program where it is told, and the borders hold.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+passed=0 failed=0
+
+check() {
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+    echo "ok    $name"
+  else
+    failed=$((failed + 1))
+    echo "FAIL  $name"
+  fi
+}
+
+# The tree as it is, without what was built, so that touching a header touches nobody else's.
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$WORK" 2>/dev/null
+cd "$WORK" || exit 1
+build() { make --no-print-directory -j"$(nproc)" "$@" >"$WORK/make.log" 2>&1; }
+# How many files were compiled in the last run.
+compiled() { grep -cE ' -c [^ ]+ -o ' "$WORK/make.log"; }
+
+check "it builds out of tree" build BUILD=out
+check "the program runs" ./out/kaloss --version
+build BUILD=out
+check "a second make does nothing" [ "$(compiled)" -eq 0 ]
+make -q BUILD=out >/dev/null 2>&1
+check "make agrees that nothing is to be done" [ $? -eq 0 ]
+sleep 1.1
+touch include/kaloss/join.h
+build BUILD=out
+check "a header of both worlds rebuilds the BPF object" grep -q 'bpf/kaloss.bpf.c' "$WORK/make.log"
+check "and the program's files that use it" grep -q ' -c user/source/live.c' "$WORK/make.log"
+sleep 1.1
+touch user/util/duration.h
+build BUILD=out
+check "a header of the program rebuilds its users" grep -q ' -c user/cli/options.c' "$WORK/make.log"
+check "and nothing else" [ "$(grep -c ' -c user/source/hooks.c' "$WORK/make.log")" -eq 0 ]
+build BUILD=out CFLAGS='-O1 -g'
+check "a changed flag rebuilds" [ "$(compiled)" -gt 10 ]
+check "make install DESTDIR= PREFIX=" build BUILD=out CFLAGS='-O1 -g' install DESTDIR="$WORK/root" PREFIX=/usr
+check "installs the program" [ -x "$WORK/root/usr/sbin/kaloss" ]
+check "include directions" build include-directions
+echo '#include <bpf/libbpf.h>' >>user/core/tally.h
+check "a crossed border is found" bash -c "! make --no-print-directory include-directions >/dev/null 2>&1"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
