@@ -151,7 +151,8 @@ __noinline __u32 classify_head(__u32 service, __u32 payload_len)
 	if (!scratch)
 		return KL_OTHER;
 	kl_classify_head(service, scratch->head,
-			 payload_len < KL_HEAD_BYTES ? payload_len : KL_HEAD_BYTES, payload_len, &r);
+			 payload_len < KL_HEAD_BYTES ? payload_len : KL_HEAD_BYTES, payload_len,
+			 &r);
 	return r.kind | r.scan << 8 | (__u32)r.names_device << 16;
 }
 
@@ -262,6 +263,10 @@ __noinline int join(struct kl_join_call *j)
 		return 0;
 	bpf_spin_lock(&b->lock);
 	e = kl_join_find(b, &j->key);
+	if (e && j->only_pending && !kl_join_is_pending(e)) {
+		bpf_spin_unlock(&b->lock);
+		return 0;
+	}
 	if (!e && j->insert) {
 		e = kl_join_pick(b, j->sighting.now);
 		if (e) {
@@ -390,7 +395,7 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 	struct kl_join_call *j;
 	bool bare = s->payload_len <= 1;
 	__u8 closing = f->closing;
-	bool far_match_only = false;
+	bool far_match_only = false, draining = kl_control.mode != KL_MODE_ON;
 
 	w->kind = KL_OTHER;
 	w->names_device = false;
@@ -404,7 +409,7 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 		far_match_only = w->kind == KL_OTHER;
 		if (far_match_only && (w->near || !f->bare || f->bare_seq != s->seq))
 			return;
-	} else if (w->near) {
+	} else if (w->near && !draining) {
 		w->kind = classify(ctx, xdp, w);
 		if (w->names_device && !(w->conn->flags & KL_CONN_NAMED))
 			tell_name(ctx, xdp, w);
@@ -424,11 +429,14 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 	j->kind = (__u8)w->kind;
 	j->sighting.now = w->at.now;
 	j->sighting.near = w->near;
-	j->sighting.proven = kl_flow_is_proven(f, w->at.epoch);
+	j->sighting.proven = kl_flow_is_countable(f, w->at.epoch, w->at.now);
+	j->sighting.deadline_ns = kl_settings.deadline_ns;
 	j->sighting.stamp = kl_stamp(s);
 	if (!kl_settings.tap && f->hole_seq == s->seq)
 		j->sighting.wanted_ns = f->hole_ns;
-	j->insert = w->near;
+	/* At the end, only what is under way is still followed, and its further copies. */
+	j->insert = w->near && !draining;
+	j->only_pending = draining || far_match_only;
 	if (w->near && !bare && f->joined_copies && f->joined_seq == s->seq &&
 	    f->joined_len == (__u16)s->payload_len) {
 		j->memory_ns = f->last_ns;
@@ -437,7 +445,7 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 	join(j);
 	if (!w->near && !j->found) {
 		/* Nothing waits for it. Is it one that should have been seen at the near side? */
-		if (far_match_only || kl_control.mode != KL_MODE_ON)
+		if (far_match_only || draining)
 			return;
 		if (!bare) {
 			w->kind = classify(ctx, xdp, w);
@@ -533,7 +541,6 @@ static __always_inline bool start_walk(struct walk *w, struct kl_segment *s, __u
 	w->s = s;
 	w->id = id;
 	w->join_key = kl_settings.nat ? kl_cucm_hash(&ends, kl_settings.seed) : id;
-	w->service = kl_port_service(&kl_ports, ends.cucm_port);
 	w->conn = bpf_map_lookup_elem(&kl_conns, &id);
 
 	/* Inline, a segment comes in on one side and leaves on the other. What goes another way was
@@ -570,11 +577,10 @@ static __always_inline bool start_walk(struct walk *w, struct kl_segment *s, __u
 		if (!kl_settings.tap && (side == direction) == egress)
 			return false;
 	}
+	w->service = kl_port_service(&kl_ports, w->conn->flags & KL_CONN_SWAPPED ? ends.phone_port
+										 : ends.cucm_port);
 	w->at.direction = direction;
 	w->near = kl_is_near(side, direction);
-	if (w->near && kl_control.mode != KL_MODE_ON)
-		return false;
-
 	if (is_nat_alias(place)) {
 		resolve_alias(w, &ends);
 	} else {
@@ -721,21 +727,26 @@ struct sweeping {
 	struct kl_counters *n;
 };
 
-static __always_inline void judge(struct sweeping *g, struct kl_judged *o, __u64 full_ns)
+/* Judges what is missing. Returns false where it is too early for that. */
+static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32 missing,
+				  __u64 full_ns)
 {
 	const struct kl_join_entry *e = &o->entry;
-	__u32 direction = e->key.len_direction & 1, far = kl_join_far(e), missing;
+	__u32 direction = e->key.len_direction & 1;
 	struct kl_counters *n = g->n;
 	struct kl_conn *c;
 	__u64 id = e->conn_id;
 
-	if (far > e->near) {
-		n->unpaired[KL_UNPAIRED_FAR_ONLY] += far - e->near;
-		return;
+	if (!missing) {
+		n->unpaired[KL_UNPAIRED_FAR_ONLY] += kl_join_far(e) - e->near;
+		return true;
 	}
-	missing = e->near - far;
 	c = bpf_map_lookup_elem(&kl_conns, &id);
 	o->fate = (__u8)kl_join_fate(e, c, kl_control.epoch, full_ns, kl_settings.deadline_ns);
+	/* The next segment of its connection will tell, perhaps. */
+	if (o->fate == KL_UNPAIRED_UNCONFIRMED && kl_control.mode == KL_MODE_ON &&
+	    g->sweep->now_ns < e->first_ns + KL_CONFIRM_NS)
+		return false;
 	if (o->fate != KL_LOST) {
 		n->unpaired[o->fate & (KL_FATE_SLOTS - 1)] += missing;
 		if (e->flags & KL_JOIN_COUNTED)
@@ -743,10 +754,10 @@ static __always_inline void judge(struct sweeping *g, struct kl_judged *o, __u64
 		/* It goes another way now: claim nothing until it is back. */
 		if (c && o->fate == KL_UNPAIRED_BYPASSED)
 			c->flow[direction].epoch = 0;
-		return;
+		return true;
 	}
 	if (!c)
-		return;
+		return true;
 	if (!(e->flags & KL_JOIN_COUNTED))
 		count_tally(n, KL_SENT, direction, e->kind, missing);
 	count_tally(n, KL_LOST_BETWEEN, direction, e->kind, missing);
@@ -755,6 +766,7 @@ static __always_inline void judge(struct sweeping *g, struct kl_judged *o, __u64
 	KL_MEMCPY(o->phone_mac, c->phone_mac, sizeof(o->phone_mac));
 	kl_conn_ends(c, &o->ends);
 	g->sweep->count++;
+	return true;
 }
 
 static long sweep_bucket(__u32 index, struct sweeping *g)
@@ -768,21 +780,25 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 	b = bpf_map_lookup_elem(&kl_join, &bucket);
 	if (!b)
 		return 1;
-	for (__u32 i = 0; i < KL_WAYS; i++) {
-		__u32 at = sweep->count;
+	for (__u32 i = 0; i < 2 * KL_WAYS; i++) {
+		struct kl_join_entry *e = &b->way[i / 2]; /* overdue copies, then the others */
+		__u32 at = sweep->count, missing = 0;
 		bool expired;
 
-		if (!kl_join_is_pending(&b->way[i]))
+		if (!kl_join_is_open(e))
 			continue;
 		/* No room for what it might give: user space empties the list and comes back. */
 		if (at >= KL_SWEEP_OUT)
 			return 1;
 		bpf_spin_lock(&b->lock);
-		expired = kl_join_expire(&b->way[i], sweep->now_ns, kl_settings.deadline_ns,
-					 &sweep->out[at].entry);
+		expired = kl_join_expire(e, sweep->now_ns, kl_settings.deadline_ns,
+					 &sweep->out[at].entry, &missing);
 		bpf_spin_unlock(&b->lock);
-		if (expired)
-			judge(g, &sweep->out[at], b->full_ns);
+		if (!expired || judge(g, &sweep->out[at], missing, b->full_ns))
+			continue;
+		bpf_spin_lock(&b->lock);
+		kl_join_put_back(e, &sweep->out[at].entry, missing);
+		bpf_spin_unlock(&b->lock);
 	}
 	sweep->cursor = bucket + 1;
 	return 0;

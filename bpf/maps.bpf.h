@@ -62,9 +62,10 @@ struct kl_join_call {
 	__u64 memory_ns;     /* near: last copy of this segment, should the entry be gone */
 	__u16 memory_copies; /* near: how many copies there were */
 	__u8 kind;	     /* in: for a new entry; out: the entry's */
-	bool insert; /* make an entry where there is none */
-	bool found;  /* out */
-	bool full;   /* out */
+	bool insert;	     /* make an entry where there is none */
+	bool only_pending;   /* leave settled entries alone */
+	bool found;	     /* out */
+	bool full;	     /* out */
 };
 
 /* Room for what is too large for the stack. Hooks of one CPU do not interrupt one another. */

@@ -49,10 +49,11 @@ run() {
 # Criterion's own summary line, turned into ours.
 unit() {
   local out status p f c
-  out=$("$BUILD/tests/unit/unit" --quiet 2>&1)
+  out=$("$BUILD/tests/unit/unit" 2>&1 | sed 's/\x1b\[[0-9;]*m//g'
+    exit "${PIPESTATUS[0]}")
   status=$?
-  echo "$out" | sed 's/\x1b\[[0-9;]*m//g' | grep -v '^$'
-  read -r p f c < <(echo "$out" | sed 's/\x1b\[[0-9;]*m//g' |
+  echo "$out" | grep -vE '^\[====\] (Running|Synthesis)|^$'
+  read -r p f c < <(echo "$out" |
     sed -nE 's/.*Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+).*/\1 \2 \3/p')
   echo "${p:-0} passed, $((${f:-1} + ${c:-0})) failed"
   return $status

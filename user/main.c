@@ -9,7 +9,8 @@
 static const struct kl_verb verbs[] = {
 	{
 		.name = "watch",
-		.summary = "Watches both sides until stopped: one line a tick, and each lost keepalive by "
+		.summary = "Watches both sides until stopped: one line a tick, and each lost "
+			   "keepalive by "
 			   "name.",
 		.usage = "kaloss watch --access IF[,IF...] --cucm IF[,IF...] [options]",
 		.mask = KL_VERB_WATCH,
@@ -17,7 +18,8 @@ static const struct kl_verb verbs[] = {
 	},
 	{
 		.name = "check",
-		.summary = "Can kaloss run here, and what would spoil it? Each obstacle with its cure.",
+		.summary = "Can kaloss run here, and what would spoil it? Each obstacle with its "
+			   "cure.",
 		.usage = "kaloss check --access IF[,IF...] --cucm IF[,IF...] [options]",
 		.mask = KL_VERB_CHECK,
 		.run = kl_check,

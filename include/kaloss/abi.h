@@ -55,8 +55,8 @@ enum kl_incident {
 	KL_CONNS_REFUSED,   /* a connection found no place */
 	KL_MALFORMED_FRAMES,
 	KL_FRAGMENTS,
-	KL_LATE,	    /* arrived after it was reported as lost */
-	KL_HASH_COLLISIONS, /* two connections of one hash: the later one is not followed */
+	KL_LATE,	     /* arrived after it was reported as lost */
+	KL_HASH_COLLISIONS,  /* two connections of one hash: the later one is not followed */
 	KL_WRONG_WAY_ACCESS, /* came in on the access side though it goes to a phone */
 	KL_WRONG_WAY_CUCM,
 	KL_INCIDENTS,
@@ -125,9 +125,11 @@ struct kl_judged {
 	__u8 pad[5];
 };
 
-_Static_assert(sizeof(struct kl_judged) == 136, "no hidden padding");
+_Static_assert(sizeof(struct kl_judged) == 152, "no hidden padding");
 
-enum { KL_SWEEP_OUT = 256 };
+enum {
+	KL_SWEEP_OUT = 256
+};
 
 struct kl_sweep {
 	/* in */

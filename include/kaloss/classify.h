@@ -59,12 +59,12 @@ struct kl_head_result {
 #ifdef __bpf__
 #define KL_LOOP(n, body, arg) bpf_loop((n), (body), (arg), 0)
 #else
-#define KL_LOOP(n, body, arg)                                        \
-	do {                                                         \
-		for (__u32 kl_i = 0; kl_i < (__u32)(n); kl_i++) {    \
-			if ((body)(kl_i, (arg)))                     \
-				break;                               \
-		}                                                    \
+#define KL_LOOP(n, body, arg)                                                                      \
+	do {                                                                                       \
+		for (__u32 kl_i = 0; kl_i < (__u32)(n); kl_i++) {                                  \
+			if ((body)(kl_i, (arg)))                                                   \
+				break;                                                             \
+		}                                                                                  \
 	} while (0)
 #endif
 
@@ -111,8 +111,7 @@ KL_INLINE void kl_classify_sip_head(const __u8 *head, __u32 head_len, __u32 payl
 	ret->kind = KL_SIP_OTHER;
 	KL_UNROLL
 	for (int i = 0; i < KL_SIP_CRLF_MAX; i++) {
-		if (skip == (__u32)i && (head[i] == '\r' || head[i] == '\n') &&
-		    (__u32)i < head_len)
+		if (skip == (__u32)i && (head[i] == '\r' || head[i] == '\n') && (__u32)i < head_len)
 			skip = i + 1;
 	}
 	if (skip && skip == head_len && head_len == payload_len) {
@@ -163,7 +162,7 @@ struct kl_window_scan {
 	const __u8 *window; /* KL_WINDOW_MASK + 1 bytes, see kl_classify_window() */
 	__u32 len;	    /* of the payload within the window */
 	__u32 scan;
-	__u32 off;	    /* SCCP: the next message */
+	__u32 off; /* SCCP: the next message */
 	bool saw_keepalive;
 	bool saw_keepalive_ack;
 	bool saw_keep_alive_mark; /* cisco-keep-alive */

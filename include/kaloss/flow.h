@@ -14,38 +14,42 @@
 enum kl_flow_flag {
 	KL_FLOW_END_ACCESS = 1 << 0, /* end[] is known, by side: 1 << side */
 	KL_FLOW_END_CUCM = 1 << 1,
-	KL_FLOW_ACKED = 1 << 2, /* acked is known */
-	KL_FLOW_ISN = 1 << 3,	/* isn is known: the SYN was seen */
-	KL_FLOW_FAR_END = 1 << 4, /* far_end is known */
+	KL_FLOW_ACKED = 1 << 2,	     /* acked is known */
+	KL_FLOW_ISN = 1 << 3,	     /* isn is known: the SYN was seen */
+	KL_FLOW_FAR_END = 1 << 4,    /* far_end is known */
+	KL_FLOW_REPROVEN = 1 << 6,   /* proven once, then not, then again */
+	KL_FLOW_ACKS_AHEAD = 1 << 5, /* the receiver once acknowledged what the near side had not
+				      * seen: its acknowledgements prove nothing about the way */
 };
 
 /* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
 struct kl_flow {
-	__u64 proven_ns;   /* since when both sides are known to see this flow (see epoch) */
-	__u64 far_ns;	   /* last sighting at the far side; 0: never */
-	__u64 fragment_ns; /* last IP fragment of this flow, at either side; 0: never */
-	__u64 asked_ns;	   /* first copy of a keepalive that has no answer yet; 0: none */
-	__u64 answered_ns; /* last answer to a TCP probe of this direction; 0: never */
-	__u64 hole_ns;	   /* when the receiver last said that hole_seq is missing; 0: never */
-	__u64 last_ns;	   /* last near copy of the last keepalive or answer; 0: never */
-	__u32 end[KL_SIDES];	  /* highest sequence number seen, plus one, by side */
-	__u32 last_seq[KL_SIDES]; /* of the last segment seen, whatever it was, by side */
+	__u64 proven_ns;     /* since when both sides are known to see this flow (see epoch) */
+	__u64 far_ns;	     /* last sighting at the far side; 0: never */
+	__u64 fragment_ns;   /* last IP fragment of this flow, at either side; 0: never */
+	__u64 asked_ns;	     /* first copy of a keepalive that has no answer yet; 0: none */
+	__u64 answered_ns;   /* last answer to a TCP probe of this direction; 0: never */
+	__u64 hole_ns;	     /* when the receiver last said that hole_seq is missing; 0: never */
+	__u64 last_ns;	     /* last near copy of the last keepalive or answer; 0: never */
+	__u32 end[KL_SIDES]; /* highest sequence number seen, plus one, by side */
+	__u32 last_seq[KL_SIDES];   /* of the last segment seen, whatever it was, by side */
 	__u32 last_epoch[KL_SIDES]; /* when that was; 0: never */
-	__u32 probe_end[KL_SIDES]; /* what the answer to an outstanding probe acknowledges, by side */
-	__u32 far_end;	 /* like end[far side], but only of what itself passed there */
-	__u32 acked;	 /* highest acknowledgement of the receiver */
-	__u32 hole_seq;	 /* what the receiver asks for by a SACK block beyond it */
-	__u32 isn;	 /* initial sequence number */
-	__u32 epoch;	 /* in which the sides were last seen to agree; see kl_flow_is_proven() */
-	__u32 bare_seq;	 /* of the last probe or probe answer joined at the near side */
+	__u32 probe_end
+		[KL_SIDES]; /* what the answer to an outstanding probe acknowledges, by side */
+	__u32 far_end;	    /* like end[far side], but only of what itself passed there */
+	__u32 acked;	    /* highest acknowledgement of the receiver */
+	__u32 hole_seq;	    /* what the receiver asks for by a SACK block beyond it */
+	__u32 isn;	    /* initial sequence number */
+	__u32 epoch;	  /* in which the sides were last seen to agree; see kl_flow_is_proven() */
+	__u32 bare_seq;	  /* of the last probe or probe answer joined at the near side */
 	__u32 joined_seq; /* of the last keepalive or answer joined at the near side */
 	__u16 joined_len;
 	__u16 joined_copies;
-	__u8 flags;		    /* enum kl_flow_flag */
-	__u8 bare;		    /* bare_seq is valid */
-	__u8 probe_wait[KL_SIDES];  /* a probe passed this side and its answer did not yet */
-	__u8 seen[KL_SIDES];	    /* anything of this flow was seen at this side */
-	__u8 closing;		    /* KL_FIN or KL_RST, once sent by this end */
+	__u8 flags;		   /* enum kl_flow_flag */
+	__u8 bare;		   /* bare_seq is valid */
+	__u8 probe_wait[KL_SIDES]; /* a probe passed this side and its answer did not yet */
+	__u8 seen[KL_SIDES];	   /* anything of this flow was seen at this side */
+	__u8 closing;		   /* KL_FIN or KL_RST, once sent by this end */
 	__u8 pad[5];
 };
 
@@ -61,9 +65,9 @@ struct kl_conn {
 	struct kl_endpoints ends;
 	__u64 home; /* KL_CONN_ALIAS: id of the connection as the access side sees it; 0: not known */
 	__u64 created_ns;
-	__u64 seen_ns; /* last segment of either direction */
-	__u32 flags;   /* enum kl_conn_flag */
-	__u16 vlan;    /* outer VLAN id on the access side; 0: none */
+	__u64 seen_ns;	   /* last segment of either direction */
+	__u32 flags;	   /* enum kl_conn_flag */
+	__u16 vlan;	   /* outer VLAN id on the access side; 0: none */
 	__u8 phone_mac[6]; /* on the access side; all zero: not known */
 	struct kl_flow flow[KL_DIRECTIONS];
 };
@@ -78,6 +82,16 @@ _Static_assert(sizeof(struct kl_conn) % 8 == 0, "a map value");
 KL_INLINE bool kl_flow_is_proven(const struct kl_flow *f, __u32 epoch)
 {
 	return f->epoch == epoch;
+}
+
+/* A flow of which packets are fragmented: what leaves in fragments cannot be joined. */
+#define KL_FRAGMENTS_LAST_NS (60 * 1000 * KL_NS_PER_MS)
+
+/* May a segment of this flow, seen now at its near side, be counted as sent at once? */
+KL_INLINE bool kl_flow_is_countable(const struct kl_flow *f, __u32 epoch, __u64 now)
+{
+	return kl_flow_is_proven(f, epoch) &&
+	       !(f->fragment_ns && now < f->fragment_ns + KL_FRAGMENTS_LAST_NS);
 }
 
 struct kl_sighting {
@@ -96,6 +110,8 @@ KL_INLINE __u32 kl_seq_len(__u32 payload_len, __u8 flags)
 KL_INLINE void kl_flow_prove(struct kl_flow *f, __u64 now, __u32 epoch)
 {
 	if (f->epoch != epoch) {
+		if (f->proven_ns)
+			f->flags |= KL_FLOW_REPROVEN;
 		f->proven_ns = now;
 		f->epoch = epoch;
 	}
@@ -206,6 +222,11 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 		}
 	}
 	if (s->flags & KL_ACK) {
+		__u32 sender_side = at->direction ^ 1; /* near side of what is acknowledged */
+
+		if ((peer->flags & (1 << (sender_side & 1))) && !(s->flags & KL_RST) &&
+		    kl_seq_before(peer->end[sender_side & 1], s->ack))
+			peer->flags |= KL_FLOW_ACKS_AHEAD;
 		if (!(peer->flags & KL_FLOW_ACKED) || kl_seq_before(peer->acked, s->ack)) {
 			peer->acked = s->ack;
 			peer->flags |= KL_FLOW_ACKED;

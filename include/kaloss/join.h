@@ -22,6 +22,9 @@
  * retransmission of a common stack comes after 200 ms, and 20 ms in a lab that insists. */
 #define KL_DUPLICATE_NS (5 * KL_NS_PER_MS)
 
+/* How long the answer to a probe waits for a sign that the way still leads past the far side. */
+#define KL_CONFIRM_NS (120 * 1000 * KL_NS_PER_MS)
+
 enum {
 	KL_WAYS = 4,
 	KL_LATER_TIMES = 3, /* near copies after the first whose time is kept */
@@ -46,20 +49,23 @@ struct kl_join_entry {
 	__u64 first_ns; /* first sighting since it was last settled */
 	__u64 near_ns;	/* last near copy, duplicates too; 0: none */
 	__u64 far_ns;
+	__u64 overdue_ns; /* first_ns of what is overdue */
 	__u32 near_stamp;
 	__u32 far_stamp;
 	__u32 later_us[KL_LATER_TIMES]; /* 2nd, 3rd and 4th near copy, after first_ns */
-	__u16 near;   /* copies since it was last settled, without duplicates */
+	__u16 near;			/* copies since it was last settled, without duplicates */
 	__u16 far;
 	__u16 copies; /* near copies in all */
 	__u8 near_dups;
 	__u8 far_dups;
 	__u8 kind;
-	__u8 flags; /* enum kl_join_flag */
+	__u8 flags;	 /* enum kl_join_flag */
 	__u16 delivered; /* of near, as far as told to the caller */
+	__u16 overdue;	 /* missing copies past the deadline when a further one came; not in near */
+	__u8 pad[6];
 };
 
-_Static_assert(sizeof(struct kl_join_entry) == 80, "no hidden padding");
+_Static_assert(sizeof(struct kl_join_entry) == 96, "no hidden padding");
 
 struct kl_bucket {
 	struct bpf_spin_lock lock;
@@ -76,6 +82,7 @@ struct kl_join_sighting {
 	 * so quick and so alike. A mirror port's copies prove nothing of the kind: not every one
 	 * that is seen is also on its way. */
 	__u64 wanted_ns;
+	__u64 deadline_ns;
 	__u32 stamp; /* kl_stamp() */
 	bool near;
 	bool proven; /* kl_flow_is_proven() of its flow */
@@ -98,14 +105,15 @@ struct kl_join_result {
 /* What became of copies that are still missing at the deadline. */
 enum kl_fate {
 	KL_LOST = 0,
-	KL_UNPAIRED_ONE_SIDED, /* only the near side ever sees this flow */
-	KL_UNPAIRED_FAR_ONLY,  /* only the far side saw this copy */
-	KL_UNPAIRED_GAP,       /* a hook may have been blind meanwhile */
-	KL_UNPAIRED_BYPASSED,  /* acknowledged by the receiver: it went around the far side */
-	KL_UNPAIRED_OVERFLOW,  /* no place in the join */
-	KL_UNPAIRED_FRAGMENT,  /* the flow was fragmented meanwhile */
-	KL_UNPAIRED_REWRITTEN, /* both sides see the flow, with other sequence numbers */
-	KL_UNPAIRED_EVICTED,   /* the connection's state is gone */
+	KL_UNPAIRED_ONE_SIDED,	 /* only the near side ever sees this flow */
+	KL_UNPAIRED_FAR_ONLY,	 /* only the far side saw this copy */
+	KL_UNPAIRED_GAP,	 /* a hook may have been blind meanwhile */
+	KL_UNPAIRED_BYPASSED,	 /* acknowledged by the receiver: it went around the far side */
+	KL_UNPAIRED_OVERFLOW,	 /* no place in the join */
+	KL_UNPAIRED_FRAGMENT,	 /* the flow was fragmented meanwhile */
+	KL_UNPAIRED_REWRITTEN,	 /* both sides see the flow, with other sequence numbers */
+	KL_UNPAIRED_EVICTED,	 /* the connection's state is gone */
+	KL_UNPAIRED_UNCONFIRMED, /* the answer to a probe, and nothing after it shows the way */
 	KL_FATES,
 	KL_FATE_SLOTS = 16,
 };
@@ -175,7 +183,7 @@ KL_INLINE struct kl_join_entry *kl_join_pick(struct kl_bucket *b, __u64 now)
 
 		if (!(e->flags & KL_JOIN_USED))
 			return e;
-		if (kl_join_is_pending(e) || kl_since(now, last_ns) < KL_DUPLICATE_NS)
+		if (kl_join_is_pending(e) || e->overdue || kl_since(now, last_ns) < KL_DUPLICATE_NS)
 			continue;
 		if (!best || last_ns < best_ns) {
 			best = e;
@@ -204,9 +212,27 @@ KL_INLINE void kl_join_restart(struct kl_join_entry *e, __u64 now, bool proven)
 	e->near_dups = 0;
 	e->far_dups = 0;
 	e->first_ns = now;
-	e->flags &= (__u8)~(KL_JOIN_SAME_STAMP | KL_JOIN_COUNTED);
+	e->flags &= (__u8) ~(KL_JOIN_SAME_STAMP | KL_JOIN_COUNTED);
 	if (proven)
 		e->flags |= KL_JOIN_COUNTED;
+}
+
+/*
+ * A further copy comes when the deadline of those before is over: what is missing of them is
+ * decided, and must not wait for what becomes of the new one. (Probes repeat for ever.)
+ */
+KL_INLINE void kl_join_fold(struct kl_join_entry *e, __u64 now)
+{
+	if (!e->overdue)
+		e->overdue_ns = e->first_ns;
+	e->overdue += (__u16)(e->near - kl_join_far(e));
+	e->near = 0;
+	e->far = 0;
+	e->delivered = 0;
+	e->near_dups = 0;
+	e->far_dups = 0;
+	e->first_ns = now;
+	e->flags &= (__u8)~KL_JOIN_SAME_STAMP;
 }
 
 KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, const struct kl_join_sighting *s,
@@ -216,7 +242,7 @@ KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, const struct kl_join_
 	__u32 stamp = s->stamp;
 
 	if (e->near_ns && kl_since(now, e->near_ns) < KL_DUPLICATE_NS && stamp == e->near_stamp &&
-	    s->wanted_ns <= e->near_ns) {
+	    (kl_stamp_is_sure(stamp) || s->wanted_ns <= e->near_ns)) {
 		if (e->near_dups < 0xff)
 			e->near_dups++;
 		ret->duplicate = e->near_dups > e->far_dups;
@@ -229,6 +255,9 @@ KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, const struct kl_join_
 		/* The far copy of this one may follow the last one's as closely as a duplicate. */
 		if (stamp == e->near_stamp && kl_since(now, e->far_ns) < KL_DUPLICATE_NS)
 			e->flags |= KL_JOIN_SAME_STAMP;
+	} else if (e->near > kl_join_far(e) && (e->flags & KL_JOIN_COUNTED) &&
+		   kl_since(now, kl_join_last_ns(e)) >= s->deadline_ns) {
+		kl_join_fold(e, now);
 	} else if (e->near && stamp == e->near_stamp) {
 		e->flags |= KL_JOIN_SAME_STAMP;
 	}
@@ -297,19 +326,38 @@ KL_INLINE void kl_join_sight(struct kl_join_entry *e, const struct kl_join_sight
 	}
 }
 
+/* Is there anything in the entry that only time will settle? */
+KL_INLINE bool kl_join_is_open(const struct kl_join_entry *e)
+{
+	return kl_join_is_pending(e) || e->overdue;
+}
+
 /*
  * Is the entry's time up? Then takes it out of the pending ones: *ret is the entry as it was, to
- * be judged by kl_join_fate(), and the entry stays as a settled one.
+ * be judged by kl_join_fate(), and the entry stays as a settled one. *ret_missing near copies are
+ * missing; where it is 0, ret->far - ret->near far copies have no near ones.
  */
 KL_INLINE bool kl_join_expire(struct kl_join_entry *e, __u64 now, __u64 deadline_ns,
-			      struct kl_join_entry *ret)
+			      struct kl_join_entry *ret, __u32 *ret_missing)
 {
 	__u64 last_ns = kl_join_last_ns(e);
+	__u32 far = kl_join_far(e);
 
-	if (!(e->flags & KL_JOIN_USED) || !kl_join_is_pending(e) || now < last_ns + deadline_ns)
+	if (!(e->flags & KL_JOIN_USED))
+		return false;
+	if (e->overdue) {
+		*ret = *e;
+		ret->first_ns = e->overdue_ns;
+		ret->flags |= KL_JOIN_COUNTED; /* or it would not have been folded */
+		*ret_missing = e->overdue;
+		e->overdue = 0;
+		return true;
+	}
+	if (e->near == far || now < last_ns + deadline_ns)
 		return false;
 	*ret = *e;
-	if (e->near > kl_join_far(e))
+	*ret_missing = e->near > far ? e->near - far : 0;
+	if (e->near > far)
 		e->flags |= KL_JOIN_CLAIMED;
 	e->near = 0;
 	e->far = 0;
@@ -317,6 +365,16 @@ KL_INLINE bool kl_join_expire(struct kl_join_entry *e, __u64 now, __u64 deadline
 	e->near_dups = 0;
 	e->far_dups = 0;
 	return true;
+}
+
+/* Too early to judge: what kl_join_expire() took out as *was waits for the next sweep. */
+KL_INLINE void kl_join_put_back(struct kl_join_entry *e, const struct kl_join_entry *was,
+				__u32 missing)
+{
+	if (!kl_join_key_equal(&e->key, &was->key))
+		return;
+	e->overdue += (__u16)missing;
+	e->overdue_ns = was->first_ns;
 }
 
 /*
@@ -344,17 +402,25 @@ KL_INLINE __u32 kl_join_fate(const struct kl_join_entry *e, const struct kl_conn
 		return f->seen[far_side] ? KL_UNPAIRED_REWRITTEN : KL_UNPAIRED_ONE_SIDED;
 	}
 	/* The first epoch starts with all hooks in place. Each later one starts after a gap, whose
-	 * end on this flow's path only a sighting at both sides tells. */
-	if (epoch > 1 && e->first_ns < f->proven_ns)
+	 * end on this flow's path only a sighting at both sides tells; so does the end of a way
+	 * around the far side. */
+	if ((epoch > 1 || (f->flags & KL_FLOW_REPROVEN)) && e->first_ns < f->proven_ns)
 		return KL_UNPAIRED_GAP;
 	if (f->fragment_ns && f->fragment_ns + deadline_ns > e->first_ns)
 		return KL_UNPAIRED_FRAGMENT;
 	if (len > 1) { /* else it is a probe or its answer */
-		acknowledged = (f->flags & KL_FLOW_ACKED) && !kl_seq_before(f->acked, end);
+		acknowledged = (f->flags & KL_FLOW_ACKED) && !(f->flags & KL_FLOW_ACKS_AHEAD) &&
+			       !kl_seq_before(f->acked, end);
 		seen = (f->flags & KL_FLOW_FAR_END) && !kl_seq_before(f->far_end, end);
 	} else {
 		acknowledged = f->answered_ns >= e->first_ns;
 		seen = f->far_ns >= e->first_ns;
 	}
-	return acknowledged && !seen ? KL_UNPAIRED_BYPASSED : KL_LOST;
+	if (acknowledged && !seen)
+		return KL_UNPAIRED_BYPASSED;
+	/* Nobody acknowledges an acknowledgement: only a later sighting says that the way still
+	 * leads past the far side. */
+	if (e->kind == KL_TCP_PROBE_ACK && f->far_ns < e->first_ns)
+		return KL_UNPAIRED_UNCONFIRMED;
+	return KL_LOST;
 }

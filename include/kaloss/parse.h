@@ -11,9 +11,9 @@
 #include "segment.h"
 
 enum kl_parsed {
-	KL_NOT_OURS,   /* not TCP, or neither port is a signalling port */
-	KL_SEGMENT,    /* *ret is filled */
-	KL_FRAGMENT,   /* a piece of a TCP segment; addresses and ports are filled in the first one only */
+	KL_NOT_OURS, /* not TCP, or neither port is a signalling port */
+	KL_SEGMENT,  /* *ret is filled */
+	KL_FRAGMENT, /* a piece of a TCP segment; addresses and ports are filled in the first one only */
 	KL_MALFORMED,  /* headers that contradict each other or the frame's length */
 	KL_NOT_LINEAR, /* the frame is longer than what data..end covers: pull, then try again */
 };
@@ -209,8 +209,7 @@ KL_INLINE void kl_parse_options(const __u8 *tcp, const __u8 *end, __u32 tcp_len,
 	const __u8 *sack = tcp + KL_TCP_LEN;
 	__u32 left = tcp_len - KL_TCP_LEN;
 
-	if (left >= 12 && tcp + KL_TCP_LEN + 12 <= end &&
-	    kl_be32(tcp + KL_TCP_LEN) == 0x0101080a) {
+	if (left >= 12 && tcp + KL_TCP_LEN + 12 <= end && kl_be32(tcp + KL_TCP_LEN) == 0x0101080a) {
 		ret->ts_val = kl_be32(tcp + KL_TCP_LEN + 4);
 		ret->ts_ecr = kl_be32(tcp + KL_TCP_LEN + 8);
 		sack += 12;

@@ -45,16 +45,17 @@ enum kl_kind {
 	KL_TCP_PROBE_ACK,
 	KL_TLS_RECORD,
 	KL_KINDS,
-	KL_KIND_SLOTS = 16, /* arrays indexed by kind have this many, so that a mask bounds the index */
+	KL_KIND_SLOTS =
+		16, /* arrays indexed by kind have this many, so that a mask bounds the index */
 };
 
 _Static_assert(KL_KINDS <= KL_KIND_SLOTS, "a kind needs a slot");
 
 KL_INLINE bool kl_kind_is_keepalive(__u32 kind)
 {
-	return (1U << kind) & (1U << KL_SCCP_KEEPALIVE | 1U << KL_SIP_REGISTER |
-			       1U << KL_SIP_REGISTER_BACKUP | 1U << KL_SIP_OPTIONS |
-			       1U << KL_CRLF_PING | 1U << KL_TCP_PROBE);
+	return (1U << kind) &
+	       (1U << KL_SCCP_KEEPALIVE | 1U << KL_SIP_REGISTER | 1U << KL_SIP_REGISTER_BACKUP |
+		1U << KL_SIP_OPTIONS | 1U << KL_CRLF_PING | 1U << KL_TCP_PROBE);
 }
 
 KL_INLINE bool kl_kind_is_answer(__u32 kind)
@@ -116,15 +117,15 @@ struct kl_segment {
 	__u16 dport;
 	__u32 seq;
 	__u32 ack;
-	__u32 ts_val; /* TCP timestamps (RFC 7323), only read where there is no IP ID; else 0 */
+	__u32 ts_val; /* TCP timestamps (RFC 7323); 0: none */
 	__u32 ts_ecr;
 	__u32 payload_len;
 	__u16 payload_off; /* from the start of the frame */
 	__u16 window;
-	__u16 ip_id; /* IPv4 only */
-	__u16 vlan;  /* outer VLAN id; 0: none */
-	__u8 family; /* 4 or 6 */
-	__u8 flags;  /* enum kl_tcp_flag */
+	__u16 ip_id;	 /* IPv4 only */
+	__u16 vlan;	 /* outer VLAN id; 0: none */
+	__u8 family;	 /* 4 or 6 */
+	__u8 flags;	 /* enum kl_tcp_flag */
 	bool asks_again; /* a SACK block beyond ack (RFC 2018): what starts at ack is missing */
 	__u8 pad[3];
 	__u8 mac_src[6];
@@ -205,7 +206,8 @@ KL_INLINE void kl_endpoints_of(const struct kl_segment *s, __u32 direction,
 KL_INLINE __u64 kl_mix(__u64 h, __u64 word)
 {
 	h = (h ^ word) * 0x9E3779B185EBCA87ULL;
-	return (h ^ h >> 29) * 0xC2B2AE3D27D4EB4FULL ^ h >> 32;
+	h = (h ^ h >> 32) * 0xC2B2AE3D27D4EB4FULL;
+	return h ^ h >> 29;
 }
 
 KL_INLINE __u64 kl_endpoints_hash(const struct kl_endpoints *e, __u64 seed)
@@ -242,6 +244,14 @@ KL_INLINE __u32 kl_stamp(const struct kl_segment *s)
 {
 	if (s->ip_id)
 		return s->ip_id;
-	return (__u32)(kl_mix((__u64)s->ack << 32 | s->window, (__u64)s->ts_val << 32 | s->ts_ecr) >> 16) |
+	return (__u32)(kl_mix((__u64)s->ack << 32 | s->window,
+			      (__u64)s->ts_val << 32 | s->ts_ecr) >>
+		       16) |
 	       0x80000000U;
+}
+
+/* Was it made from an IP ID? Then equal stamps mean the same packet. */
+KL_INLINE bool kl_stamp_is_sure(__u32 stamp)
+{
+	return !(stamp >> 31);
 }

@@ -2,8 +2,9 @@
 // frames: sends crafted Ethernet frames of many TCP connections that do not exist, for what no
 // socket can make: VLAN tags, exact duplicates, any number of connections. One run plays one
 // side. Both sides derive the same sequence numbers from the seed and the connection's index:
-// the phone's keepalive n stands at ISN_phone + 1 + n * size, and each side acknowledges as if
-// it had received all that the other sent before.
+// the phone's keepalive n stands at ISN_phone + 1 + n * size. A sender that cannot know what the
+// other side got acknowledges nothing but the SYN: an acknowledgement of what was dropped on its
+// way would be a lie that kaloss takes for a way around it.
 //
 // A frame is a pure function of its descriptor, so a duplicate is built again, not stored.
 #include "lab.h"
@@ -15,26 +16,32 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 
-#define BATCH		64
-#define MAX_FRAME	1600
-#define FIRST_HOST	256	// leaves the start of the phones' net to real ones
-#define HOSTS		60000
-#define TCP_HLEN	32	// with the timestamps option
-#define MSS		1460
+#define BATCH 64
+#define MAX_FRAME 1600
+#define FIRST_HOST 256 // leaves the start of the phones' net to real ones
+#define HOSTS 60000
+#define TCP_HLEN 32 // with the timestamps option
+#define MSS 1460
 
-#define REGISTER_SIZE	890
-#define TRYING_SIZE	325
-#define OK_SIZE		637
-#define SCCP_SIZE	((int)sizeof(struct sccp_hdr))
+#define REGISTER_SIZE 890
+#define TRYING_SIZE 325
+#define OK_SIZE 637
+#define SCCP_SIZE ((int)sizeof(struct sccp_hdr))
 
-enum part { PART_SYN, PART_KEEPALIVE, PART_ANSWER, PART_TRYING, PART_OK };
+enum part {
+	PART_SYN,
+	PART_KEEPALIVE,
+	PART_ANSWER,
+	PART_TRYING,
+	PART_OK
+};
 
 struct desc {
 	uint32_t conn;
-	uint32_t n;		// number of the keepalive
+	uint32_t n; // number of the keepalive
 	uint32_t tsval;
 	enum part part;
-	int64_t due;		// of the duplicate
+	int64_t due; // of the duplicate
 };
 
 struct fifo {
@@ -183,7 +190,7 @@ static void addr_text(const struct gen *g, uint32_t conn, char text[INET6_ADDRST
 struct sip_names {
 	char phone[INET6_ADDRSTRLEN + 2], server[INET6_ADDRSTRLEN + 2];
 	char device[16];
-	char dialog[700];	// From, To, Call-ID, CSeq: the same in the request and its answers
+	char dialog[700]; // From, To, Call-ID, CSeq: the same in the request and its answers
 };
 
 static void sip_names(const struct gen *g, const struct desc *d, struct sip_names *s)
@@ -366,10 +373,10 @@ static void sequence(const struct gen *g, const struct desc *d, uint32_t *seq, u
 		*ack = g->server_side ? phone + 1 : 0;
 	} else if (!g->server_side) {
 		*seq = phone + 1 + d->n * register_size(g);
-		*ack = server + 1 + d->n * answer_size(g);
+		*ack = server + 1;
 	} else {
 		*seq = server + 1 + d->n * answer_size(g) + (d->part == PART_OK ? TRYING_SIZE : 0);
-		*ack = phone + 1 + (d->n + 1) * register_size(g);
+		*ack = phone + 1;
 	}
 }
 
@@ -389,7 +396,7 @@ static int put_tcp(const struct gen *g, const struct desc *d, uint8_t *tcp)
 	*p++ = (TCP_HLEN + mss_len) / 4 << 4;
 	*p++ = flags;
 	p = put16(p, 29200);
-	p = put32(p, 0);	// checksum, urgent pointer
+	p = put32(p, 0); // checksum, urgent pointer
 	if (mss_len)
 		p = put32(p, 0x02040000 | g->mss);
 	p = put32(p, 0x0101080a);
@@ -543,7 +550,8 @@ static void parse_mac(const char *option, const char *text, uint8_t mac[ETH_ALEN
 	int end = 0;
 
 	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
-		   &mac[3], &mac[4], &mac[5], &end) != 6 || text[end])
+		   &mac[3], &mac[4], &mac[5], &end) != 6 ||
+	    text[end])
 		usage_error("--%s %s: not a MAC address", option, text);
 }
 
@@ -637,7 +645,7 @@ static void parse_options(struct gen *g, int argc, char **argv)
 		case 'D':
 			g->duplicate = true;
 			g->duplicate_after = NSEC_PER_MSEC *
-				parse_number("duplicate", optarg, 0, 3600000);
+					     parse_number("duplicate", optarg, 0, 3600000);
 			break;
 		case 'S':
 			g->seed = parse_number("seed", optarg, 0, INT64_MAX);

@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_MSEC	1000000LL
-#define NSEC_PER_SEC	1000000000LL
+#define NSEC_PER_MSEC 1000000LL
+#define NSEC_PER_SEC 1000000000LL
 
 enum sccp_id {
 	SCCP_KEEPALIVE = 0x0000,
@@ -53,8 +53,8 @@ static inline void cleanup_free(void *p)
 	free(*(void **)p);
 }
 
-#define __cleanup_fd	__attribute__((cleanup(cleanup_fd)))
-#define __cleanup_free	__attribute__((cleanup(cleanup_free)))
+#define __cleanup_fd __attribute__((cleanup(cleanup_fd)))
+#define __cleanup_free __attribute__((cleanup(cleanup_free)))
 
 static inline int64_t now_ns(void)
 {

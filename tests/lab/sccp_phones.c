@@ -12,24 +12,29 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
-#define MAX_BINDS	1024
-#define MAX_EVENTS	256
-#define CONNECT_GAP	(NSEC_PER_SEC / 500)	// at most so many new connections a second
-#define RETRY_DELAY	(500 * NSEC_PER_MSEC)
-#define SETTLE_LIMIT	(3 * NSEC_PER_SEC)
-#define CLOSE_LIMIT	(1 * NSEC_PER_SEC)
+#define MAX_BINDS 1024
+#define MAX_EVENTS 256
+#define CONNECT_GAP (NSEC_PER_SEC / 500) // at most so many new connections a second
+#define RETRY_DELAY (500 * NSEC_PER_MSEC)
+#define SETTLE_LIMIT (3 * NSEC_PER_SEC)
+#define CLOSE_LIMIT (1 * NSEC_PER_SEC)
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-enum state { PHONE_DOWN, PHONE_CONNECTING, PHONE_REGISTERING, PHONE_READY };
+enum state {
+	PHONE_DOWN,
+	PHONE_CONNECTING,
+	PHONE_REGISTERING,
+	PHONE_READY
+};
 
 struct phone {
 	enum state state;
 	int fd;
 	bool ever_connected;
-	int64_t due;			// of the next attempt to connect
+	int64_t due; // of the next attempt to connect
 	int64_t registered_at;
 	unsigned int unanswered;
 	size_t used;
@@ -135,7 +140,8 @@ static void start_connect(struct lab *l, struct phone *p)
 		}
 	}
 	if ((connect(p->fd, (struct sockaddr *)&l->server, l->server_len) &&
-	     errno != EINPROGRESS) || epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev)) {
+	     errno != EINPROGRESS) ||
+	    epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev)) {
 		connect_failed(l, p, errno);
 		return;
 	}
@@ -167,8 +173,7 @@ static void send_register(struct lab *l, struct phone *p)
 	socklen_t len = sizeof(own);
 	char name[sizeof(m.name) + 1];
 
-	snprintf(name, sizeof(name), "SEP002414%06X",
-		 (unsigned int)(p - l->phones) & 0xffffff);
+	snprintf(name, sizeof(name), "SEP002414%06X", (unsigned int)(p - l->phones) & 0xffffff);
 	memcpy(m.name, name, sizeof(m.name));
 	if (!getsockname(p->fd, (struct sockaddr *)&own, &len) && own.sin_family == AF_INET)
 		m.ip = own.sin_addr.s_addr;
@@ -276,8 +281,9 @@ static void connect_due(struct lab *l, struct queue *q, int64_t now)
 		q->head = (q->head + 1) % q->size;
 		q->count--;
 		start_connect(l, p);
-		l->next_connect = (now > l->next_connect + 50 * CONNECT_GAP ? now :
-				   l->next_connect) + CONNECT_GAP;
+		l->next_connect = (now > l->next_connect + 50 * CONNECT_GAP ? now
+									    : l->next_connect) +
+				  CONNECT_GAP;
 	}
 }
 
@@ -392,7 +398,7 @@ static bool finish(struct lab *l, const sigset_t *unblocked)
 	int connected_now = 0, ever = 0;
 
 	l->sending = false;
-	stop = 0;	// a second SIGTERM cuts the waits short
+	stop = 0; // a second SIGTERM cuts the waits short
 	for (count_unsettled(l, &unacked, &unanswered);
 	     (unacked || unanswered) && !stop && now_ns() < limit;
 	     count_unsettled(l, &unacked, &unanswered)) {
@@ -411,8 +417,8 @@ static bool finish(struct lab *l, const sigset_t *unblocked)
 	printf("{\"phones\":%d,\"connected\":%d,\"keepalives_sent\":%lu,\"acks_received\":%lu,"
 	       "\"closed_by_server\":%lu,\"ever_connected\":%d,\"connects\":%lu,\"registered\":%lu,"
 	       "\"failures\":%lu,\"unacked_at_end\":%lu,\"unanswered_at_end\":%lu}\n",
-	       l->n_phones, connected_now, l->sent, l->acks, l->closed_by_server, ever,
-	       l->connects, l->registered, l->failures, unacked, unanswered);
+	       l->n_phones, connected_now, l->sent, l->acks, l->closed_by_server, ever, l->connects,
+	       l->registered, l->failures, unacked, unanswered);
 	return true;
 }
 
@@ -494,7 +500,7 @@ static void parse_options(struct lab *l, int argc, char **argv)
 			break;
 		case 'd':
 			l->duration = NSEC_PER_MSEC *
-				parse_number("duration", optarg, 1, 604800000);
+				      parse_number("duration", optarg, 1, 604800000);
 			break;
 		case 'b':
 			parse_binds(l, optarg);

@@ -10,12 +10,12 @@
 #include <signal.h>
 #include <sys/epoll.h>
 
-#define MAX_PORTS	16
-#define MAX_PDU		4096
-#define MAX_EVENTS	256
+#define MAX_PORTS 16
+#define MAX_PDU 4096
+#define MAX_EVENTS 256
 
 struct conn {
-	struct conn *prev, *next;	// in the order of the last keepalive, oldest first
+	struct conn *prev, *next; // in the order of the last keepalive, oldest first
 	int64_t last;
 	int fd;
 	bool registered;
@@ -25,8 +25,8 @@ struct conn {
 
 struct server {
 	int epoll_fd;
-	int64_t unregister_after;	// ns, 0 = never
-	struct conn list;		// head of the ring
+	int64_t unregister_after; // ns, 0 = never
+	struct conn list;	  // head of the ring
 	struct conn listeners[MAX_PORTS];
 	int n_listeners;
 	unsigned long accepted, keepalives, acks_sent, unregistered, send_errors;
@@ -287,7 +287,7 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			s.unregister_after = NSEC_PER_MSEC *
-				parse_number("unregister-after", optarg, 0, 86400000);
+					     parse_number("unregister-after", optarg, 0, 86400000);
 			break;
 		case 'h':
 			usage();

@@ -126,6 +126,11 @@ check_sums() {
   else
     fail "$name: $wrong"
   fi
+  if wrong=$("$ROOT/tests/net/check_records.py" "$ROOT/docs/records.schema.json" "$WORK/records"); then
+    pass "$name: records as in the schema: $wrong"
+  else
+    fail "$name: records differ from the schema: $wrong"
+  fi
 }
 
 # SCCP: start_sccp PHONES PERIOD_MS DURATION_MS. Waits for the end; the phones' own count is in
@@ -156,6 +161,6 @@ run_sip() {
     -m "$1" -r "$1" -l "$1" -i "$phone" -nostdin "$host:5060" >"$WORK/phones" 2>&1 </dev/null
   local rc=$?
   popd >/dev/null || return 1
-  [ $rc -eq 0 ] || fail "sipp ended with $rc: $(tail -2 "$WORK/phones")"
+  [ $rc -eq 0 ] || [ "${sip_may_fail:-}" ] || fail "sipp ended with $rc: $(tail -2 "$WORK/phones")"
   lab_stop "$server" 5
 }

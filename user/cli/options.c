@@ -88,8 +88,7 @@ static int set_cucm(struct kl_options *o, const char *value, struct kl_error *er
 	return each_item(value, o, KL_CUCM, take_interface, err);
 }
 
-static int take_port(struct kl_options *o, unsigned service, const char *item,
-		     struct kl_error *err)
+static int take_port(struct kl_options *o, unsigned service, const char *item, struct kl_error *err)
 {
 	size_t *count = &o->live.port_count[service];
 	uint64_t port;
@@ -341,20 +340,22 @@ static int check_together(const struct kl_options *o, struct kl_error *err)
 	uint8_t used[65536] = {}; /* service + 1 */
 
 	if (!o->live.interface_count[KL_ACCESS])
-		return kl_fail(err, -EINVAL, "--access is missing: the interface towards the phones");
+		return kl_fail(err, -EINVAL,
+			       "--access is missing: the interface towards the phones");
 	if (!o->live.interface_count[KL_CUCM])
 		return kl_fail(err, -EINVAL,
 			       "--cucm is missing: the interface towards the call server");
 	if (o->live.tap && o->live.nat)
-		return kl_fail(err, -EINVAL, "--tap and --nat exclude each other: a mirror port's "
-					     "addresses are not translated by this host");
+		return kl_fail(err, -EINVAL,
+			       "--tap and --nat exclude each other: a mirror port's "
+			       "addresses are not translated by this host");
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		for (size_t i = 0; i < o->live.port_count[service]; i++) {
 			uint16_t port = o->live.ports[service][i];
 
 			if (used[port] && used[port] != service + 1)
-				return kl_fail(err, -EINVAL, "port %u is both in %s and in %s", port,
-					       names[used[port] - 1], names[service]);
+				return kl_fail(err, -EINVAL, "port %u is both in %s and in %s",
+					       port, names[used[port] - 1], names[service]);
 			used[port] = (uint8_t)(service + 1);
 		}
 	}

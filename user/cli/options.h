@@ -11,8 +11,15 @@
 #include "source/live.h"
 #include "util/error.h"
 
-enum kl_format { KL_FORMAT_TEXT, KL_FORMAT_JSONL };
-enum kl_color { KL_COLOR_AUTO, KL_COLOR_ALWAYS, KL_COLOR_NEVER };
+enum kl_format {
+	KL_FORMAT_TEXT,
+	KL_FORMAT_JSONL
+};
+enum kl_color {
+	KL_COLOR_AUTO,
+	KL_COLOR_ALWAYS,
+	KL_COLOR_NEVER
+};
 
 struct kl_options {
 	struct kl_live_config live;
@@ -33,7 +40,10 @@ struct kl_verb {
 	int (*run)(const struct kl_options *o);
 };
 
-enum { KL_VERB_WATCH = 1 << 0, KL_VERB_CHECK = 1 << 1 };
+enum {
+	KL_VERB_WATCH = 1 << 0,
+	KL_VERB_CHECK = 1 << 1
+};
 
 /* argv[0] is the verb. Negative errno with err's text: wrong usage. */
 int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
@@ -41,7 +51,11 @@ int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct k
 void kl_options_help(const struct kl_verb *verb);
 
 /* Exit statuses (docs/contract.md). */
-enum { KL_EXIT_OK = 0, KL_EXIT_FOUND = 1, KL_EXIT_FAILED = 2 };
+enum {
+	KL_EXIT_OK = 0,
+	KL_EXIT_FOUND = 1,
+	KL_EXIT_FAILED = 2
+};
 
 int kl_watch(const struct kl_options *o);
 int kl_check(const struct kl_options *o);

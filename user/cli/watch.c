@@ -23,7 +23,8 @@ enum {
 	WALK_EVERY_S = 30,    /* how often the kernel's connections are looked through */
 	CLOSED_KEEP_S = 5,    /* a closed connection is forgotten after this */
 	EVICT_SILENT_S = 300, /* where room is needed: longer than most keepalive periods */
-	SILENT_KEEP_S = 3600, /* one that says nothing, after this: longer than any SIP expiry in use */
+	SILENT_KEEP_S =
+		3600, /* one that says nothing, after this: longer than any SIP expiry in use */
 };
 
 struct watch {
@@ -110,10 +111,10 @@ static void take_event(const struct kl_event *e, void *arg)
 		report_retransmission(w, e);
 }
 
-/* When the copy of this number (from 0) was seen at the near side. */
+/* When the copy of this number (from 0) was seen at the near side; of the first where not known. */
 static uint64_t copy_time(const struct kl_join_entry *e, unsigned copy)
 {
-	if (copy == 0)
+	if (copy == 0 || e->overdue)
 		return e->first_ns;
 	if (copy <= KL_LATER_TIMES)
 		return e->first_ns + e->later_us[copy - 1] * KL_NS_PER_US;
@@ -360,7 +361,8 @@ static int run(struct watch *w, int signals)
  */
 static int drain(struct watch *w, int signals)
 {
-	uint64_t until_ns = kl_monotonic_ns() + w->o->live.deadline_ns + SWEEP_EVERY_MS * KL_NS_PER_MS;
+	uint64_t until_ns = kl_monotonic_ns() + w->o->live.deadline_ns +
+			    SWEEP_EVERY_MS * KL_NS_PER_MS;
 	struct kl_counters counters;
 	int r;
 

@@ -60,6 +60,7 @@ const char *kl_fate_name(__u32 fate)
 		[KL_UNPAIRED_FRAGMENT] = "fragmented",
 		[KL_UNPAIRED_REWRITTEN] = "rewritten",
 		[KL_UNPAIRED_EVICTED] = "evicted",
+		[KL_UNPAIRED_UNCONFIRMED] = "unconfirmed",
 	};
 
 	return name_of(names, KL_COUNT(names), fate);

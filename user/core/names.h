@@ -9,7 +9,10 @@ const char *kl_direction_name(__u32 direction);
 const char *kl_kind_name(__u32 kind);
 const char *kl_fate_name(__u32 fate);
 
-enum { KL_ADDRESS_TEXT = 46, KL_MAC_TEXT = 18 };
+enum {
+	KL_ADDRESS_TEXT = 46,
+	KL_MAC_TEXT = 18
+};
 
 /* ret: KL_ADDRESS_TEXT bytes. */
 void kl_format_address(__u8 family, const __u32 address[4], char *ret);

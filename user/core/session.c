@@ -320,7 +320,10 @@ static const uint8_t *find_text(const uint8_t *payload, size_t len, const char *
 bool kl_find_device_name(const uint8_t *payload, size_t len, char ret[KL_DEVICE_NAME])
 {
 	static const char sip_key[] = "devicename.ccm.cisco.com=\"";
-	enum { NAME_AT = 12, ALARM_TEXT_AT = 16 };
+	enum {
+		NAME_AT = 12,
+		ALARM_TEXT_AT = 16
+	};
 	const uint8_t *at = find_text(payload, len, sip_key);
 	uint32_t id;
 

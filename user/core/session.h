@@ -13,7 +13,9 @@
 
 #include <kaloss/abi.h>
 
-enum { KL_DEVICE_NAME = 17 }; /* 16 bytes in an SCCP Register, and a zero */
+enum {
+	KL_DEVICE_NAME = 17
+}; /* 16 bytes in an SCCP Register, and a zero */
 
 struct kl_session {
 	uint64_t id;
@@ -22,17 +24,30 @@ struct kl_session {
 	uint16_t vlan;
 	uint8_t mac[6];
 	char device[KL_DEVICE_NAME]; /* empty: not known */
-	bool one_way; /* once found to come by in one direction only */
+	bool one_way;		     /* once found to come by in one direction only */
 };
 
 struct kl_sessions;
 
-enum kl_session_by { KL_BY_UNKNOWN, KL_BY_PHONE, KL_BY_CUCM };
-enum kl_session_how { KL_HOW_NULL, KL_HOW_FIN, KL_HOW_RST, KL_HOW_TIMEOUT };
+enum kl_session_by {
+	KL_BY_UNKNOWN,
+	KL_BY_PHONE,
+	KL_BY_CUCM
+};
+enum kl_session_how {
+	KL_HOW_NULL,
+	KL_HOW_FIN,
+	KL_HOW_RST,
+	KL_HOW_TIMEOUT
+};
 
 /* What an event made of its session. */
 struct kl_session_change {
-	enum { KL_SESSION_SAME, KL_SESSION_START, KL_SESSION_STOP } what;
+	enum {
+		KL_SESSION_SAME,
+		KL_SESSION_START,
+		KL_SESSION_STOP
+	} what;
 	enum kl_session_by by;
 	enum kl_session_how how;
 	const struct kl_session *session;

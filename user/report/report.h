@@ -16,11 +16,16 @@
 struct kl_report_tick {
 	uint64_t time_ns;
 	double interval_s; /* the summary: how long the run was */
-	size_t phones; /* the summary: the most at any tick */
+	size_t phones;	   /* the summary: the most at any tick */
 	const struct kl_tally_report *tally;
 };
 
-enum kl_where { KL_BETWEEN, KL_PHONE_SIDE, KL_CUCM_SIDE, KL_WHERE_UNKNOWN };
+enum kl_where {
+	KL_BETWEEN,
+	KL_PHONE_SIDE,
+	KL_CUCM_SIDE,
+	KL_WHERE_UNKNOWN
+};
 
 /* Who a record is about. */
 struct kl_party {

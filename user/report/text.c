@@ -14,7 +14,9 @@
 #include "util/cleanup.h"
 #include "util/duration.h"
 
-enum { HEADER_EVERY = 20 };
+enum {
+	HEADER_EVERY = 20
+};
 
 #define RED "\033[1;31m"
 #define YELLOW "\033[33m"
@@ -141,12 +143,14 @@ static int text_quiet_session(struct kl_report *r, const struct kl_session_recor
 static void print_total(struct kl_report *r, const char *name, const struct kl_count *n)
 {
 	fprintf(r->out,
-		"%-9s %9" PRIu64 " sent = %9" PRIu64 " delivered + %s%7" PRIu64 " lost%s + %4" PRIu64
-		" pending; %" PRIu64 " retransmitted, %" PRIu64 " duplicates",
+		"%-9s %9" PRIu64 " sent = %9" PRIu64 " delivered + %s%7" PRIu64
+		" lost%s + %4" PRIu64 " pending; %" PRIu64 " retransmitted, %" PRIu64 " duplicates",
 		name, n->sent, n->delivered, n->lost_between ? paint(r, RED) : "", n->lost_between,
-		n->lost_between ? paint(r, PLAIN) : "", n->pending, n->retransmitted, n->duplicates);
+		n->lost_between ? paint(r, PLAIN) : "", n->pending, n->retransmitted,
+		n->duplicates);
 	if (n->sent)
-		fprintf(r->out, "; %.3f %% lost", 100.0 * (double)n->lost_between / (double)n->sent);
+		fprintf(r->out, "; %.3f %% lost",
+			100.0 * (double)n->lost_between / (double)n->sent);
 	fputc('\n', r->out);
 }
 
@@ -176,13 +180,16 @@ static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
 		[KL_UNPAIRED_FAR_ONLY] = "seen only at the side farther from the sender "
 					 "(another way in, or traffic of this host)",
 		[KL_UNPAIRED_GAP] = "under way while an interface was down or gone",
-		[KL_UNPAIRED_BYPASSED] = "acknowledged by the receiver without passing the far side "
-					 "(another way around this host)",
+		[KL_UNPAIRED_BYPASSED] =
+			"acknowledged by the receiver without passing the far side "
+			"(another way around this host)",
 		[KL_UNPAIRED_OVERFLOW] = "for which the join had no room (raise --join-entries)",
 		[KL_UNPAIRED_FRAGMENT] = "of connections whose packets were fragmented",
 		[KL_UNPAIRED_REWRITTEN] = "of connections whose sequence numbers differ on the two "
 					  "sides (a firewall that rewrites them, or a proxy)",
 		[KL_UNPAIRED_EVICTED] = "of connections that were forgotten meanwhile",
+		[KL_UNPAIRED_UNCONFIRMED] = "that answer TCP probes, after which nothing of their "
+					    "connection showed that it still passes here",
 	};
 	const struct {
 		uint64_t count;
@@ -200,8 +207,9 @@ static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
 		{ n->collisions, "segments of connections whose hash collides with another's" },
 		{ n->gaps, "times an interface went down, came up or went away; nothing that was "
 			   "under way then is called lost" },
-		{ n->one_way, "connections came by in one direction only: the other one takes another "
-			      "way (asymmetric routing), and nothing can be said about it" },
+		{ n->one_way,
+		  "connections came by in one direction only: the other one takes another "
+		  "way (asymmetric routing), and nothing can be said about it" },
 		{ n->wrong_way[KL_ACCESS], "segments to phones came in on the access side "
 					   "(are --access and --cucm mixed up?)" },
 		{ n->wrong_way[KL_CUCM], "segments to the CUCM came in on the cucm side "
@@ -241,7 +249,8 @@ static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 			n->transit.p50_us, n->transit.p99_us, (double)n->transit.max_ns / 1e3);
 	if (n->answer.count)
 		fprintf(r->out,
-			"answer to a keepalive: median %.3f ms, 99 %% within %.3f ms, at most %.3f ms\n",
+			"answer to a keepalive: median %.3f ms, 99 %% within %.3f ms, at most %.3f "
+			"ms\n",
 			(double)n->answer.p50_us / 1e3, (double)n->answer.p99_us / 1e3,
 			(double)n->answer.max_ns / 1e6);
 	if (!n->direction[KL_TO_CUCM].sent && !n->direction[KL_TO_PHONE].sent)

@@ -171,7 +171,8 @@ static int bpf_option(const struct nlattr *attr, void *arg)
 {
 	const char **name = arg;
 
-	if (mnl_attr_get_type(attr) == TCA_BPF_NAME && !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
+	if (mnl_attr_get_type(attr) == TCA_BPF_NAME &&
+	    !mnl_attr_validate(attr, MNL_TYPE_NUL_STRING))
 		*name = mnl_attr_get_str(attr);
 	return MNL_CB_OK;
 }
@@ -186,7 +187,8 @@ static int filter_message(const struct nlmsghdr *header, void *arg)
 	if (header->nlmsg_type != RTM_NEWTFILTER || tc->tcm_parent != list->parent ||
 	    !tc->tcm_handle)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, header, sizeof(*tc)) {
+	mnl_attr_for_each(attr, header, sizeof(*tc))
+	{
 		if (mnl_attr_get_type(attr) == TCA_OPTIONS)
 			mnl_attr_parse_nested(attr, bpf_option, (void *)&name);
 		else if (mnl_attr_get_type(attr) == TCA_KIND &&

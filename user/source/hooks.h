@@ -19,7 +19,10 @@ struct kl_attachment {
 	unsigned priority;
 };
 
-#define KL_ATTACHMENT_NONE { .link_fd = -1 }
+#define KL_ATTACHMENT_NONE                                                                         \
+	{                                                                                          \
+		.link_fd = -1                                                                      \
+	}
 
 /*
  * Native XDP. -EBUSY: another program is there; -EOPNOTSUPP: the driver has no native XDP; other

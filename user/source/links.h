@@ -12,7 +12,11 @@
 
 struct kl_links;
 
-enum kl_link_state { KL_LINK_UP, KL_LINK_DOWN, KL_LINK_GONE };
+enum kl_link_state {
+	KL_LINK_UP,
+	KL_LINK_DOWN,
+	KL_LINK_GONE
+};
 
 struct kl_link_change {
 	unsigned ifindex;

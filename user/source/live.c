@@ -3,18 +3,22 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "kaloss.skel.h"
 #include "source/hooks.h"
 #include "source/privilege.h"
 #include "util/cleanup.h"
 
-enum { HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2 };
+enum {
+	HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2
+};
 
 struct kl_live {
 	struct kaloss_bpf *skel;
@@ -24,7 +28,8 @@ struct kl_live {
 	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
 	size_t hook_count;
 	int cpus;
-	int stats_fd; /* -1: the kernel does not measure the programs for us */
+	int stats_fd;	/* -1: the kernel does not measure the programs for us */
+	int promisc_fd; /* holds mirror ports in promiscuous mode; -1: none */
 	struct kl_counters *per_cpu_counters;
 	struct kl_maxima *per_cpu_maxima;
 	kl_event_handler event_handler; /* during kl_live_events() */
@@ -215,15 +220,34 @@ static int attach_one(struct kl_live *l, const struct kl_live_config *config, en
 	return r;
 }
 
+/* What is mirrored to us is addressed to others, and a card would not even hand it to XDP. */
+static int listen_to_all(struct kl_live *l, const char *interface, unsigned ifindex,
+			 struct kl_error *err)
+{
+	struct packet_mreq request = { .mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC };
+
+	if (l->promisc_fd < 0)
+		l->promisc_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (l->promisc_fd < 0)
+		return kl_fail(err, -errno, "a packet socket for --tap: %s%s", strerror(errno),
+			       errno == EPERM ? " (it needs CAP_NET_RAW)" : "");
+	if (setsockopt(l->promisc_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)))
+		return kl_fail(err, -errno, "%s: promiscuous mode: %s", interface, strerror(errno));
+	return 0;
+}
+
 static int attach_all(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
 	/* The farther hooks first: what a nearer one sees must find them in place. */
 	for (int egress = config->tap ? 0 : 1; egress >= 0; egress--) {
 		for (int side = 0; side < KL_SIDES; side++) {
 			for (size_t i = 0; i < config->interface_count[side]; i++) {
-				int r = attach_one(l, config, (enum kl_side)side,
-						   config->interfaces[side][i], egress, err);
+				const char *name = config->interfaces[side][i];
+				int r = attach_one(l, config, (enum kl_side)side, name, egress,
+						   err);
 
+				if (!r && config->tap)
+					r = listen_to_all(l, name, if_nametoindex(name), err);
 				if (r)
 					return r;
 			}
@@ -269,6 +293,7 @@ int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, stru
 	if (!l)
 		return kl_fail(err, -ENOMEM, "out of memory");
 	l->stats_fd = -1;
+	l->promisc_fd = -1;
 	libbpf_complaint[0] = '\0';
 	libbpf_set_print(keep_complaint);
 	r = open_all(l, config, err);
@@ -288,6 +313,8 @@ void kl_live_close(struct kl_live *l)
 		kl_detach(&l->attachments[--l->hook_count]);
 	if (l->stats_fd >= 0)
 		close(l->stats_fd);
+	if (l->promisc_fd >= 0)
+		close(l->promisc_fd);
 	ring_buffer__free(l->ring);
 	if (l->sweep)
 		munmap(l->sweep, sizeof(*l->sweep));
@@ -366,8 +393,7 @@ static int read_counters(struct kl_live *l, struct kl_counters *ret)
 {
 	__u32 zero = 0;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.kl_counters), &zero,
-				l->per_cpu_counters))
+	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.kl_counters), &zero, l->per_cpu_counters))
 		return -errno;
 	memset(ret, 0, sizeof(*ret));
 	for (int cpu = 0; cpu < l->cpus; cpu++)
@@ -412,7 +438,9 @@ int kl_live_maxima(struct kl_live *l, struct kl_maxima *ret)
 
 int kl_live_connections(struct kl_live *l, kl_conn_handler handler, void *arg)
 {
-	enum { BATCH = 256 };
+	enum {
+		BATCH = 256
+	};
 	int fd = bpf_map__fd(l->skel->maps.kl_conns);
 	_cleanup_free_ struct kl_conn *conns = calloc(BATCH, sizeof(*conns));
 	__u32 cursor = 0, next = 0, count;
@@ -446,7 +474,8 @@ size_t kl_live_self_cost(struct kl_live *l, struct kl_program_cost *ret, size_t 
 	struct bpf_program *p;
 	size_t count = 0;
 
-	bpf_object__for_each_program(p, l->skel->obj) {
+	bpf_object__for_each_program(p, l->skel->obj)
+	{
 		struct bpf_prog_info info = {};
 		__u32 len = sizeof(info);
 

@@ -15,9 +15,16 @@
 
 #include "util/error.h"
 
-enum { KL_INTERFACES_MAX = 64, KL_PORTS_MAX = 64 };
+enum {
+	KL_INTERFACES_MAX = 64,
+	KL_PORTS_MAX = 64
+};
 
-enum kl_hook_choice { KL_HOOK_AUTO, KL_HOOK_XDP, KL_HOOK_TC };
+enum kl_hook_choice {
+	KL_HOOK_AUTO,
+	KL_HOOK_XDP,
+	KL_HOOK_TC
+};
 
 struct kl_live_config {
 	char interfaces[KL_SIDES][KL_INTERFACES_MAX][16]; /* names */

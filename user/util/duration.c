@@ -17,7 +17,7 @@ int kl_parse_duration(const char *text, uint64_t *ret_ns)
 		const char *name;
 		double ns;
 	} units[] = {
-		{ "us", 1e3 }, { "ms", 1e6 },	 { "s", 1e9 },
+		{ "us", 1e3 }, { "ms", 1e6 },	{ "s", 1e9 },
 		{ "m", 60e9 }, { "h", 3600e9 }, { "d", 86400e9 },
 	};
 	char *end;

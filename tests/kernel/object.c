@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* object.h */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "object.h"
+
+static int print_warnings(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t connections,
+			       uint32_t ring_bytes)
+{
+	struct kaloss_bpf *skel;
+	int r;
+
+	libbpf_set_print(print_warnings);
+	skel = kaloss_bpf__open();
+	if (!skel)
+		return NULL;
+	memcpy((void *)&skel->rodata->kl_settings, settings, sizeof(*settings));
+	pkt_ports((struct kl_ports *)&skel->rodata->kl_ports);
+	if ((r = bpf_map__set_max_entries(skel->maps.kl_conns, connections)) ||
+	    (r = bpf_map__set_max_entries(skel->maps.kl_join, settings->bucket_mask + 1)) ||
+	    (r = bpf_map__set_max_entries(skel->maps.kl_events, ring_bytes)) ||
+	    (r = bpf_map__set_max_entries(skel->maps.kl_nat, 64)) || (r = kaloss_bpf__load(skel))) {
+		kaloss_bpf__destroy(skel);
+		errno = -r;
+		return NULL;
+	}
+	skel->bss->kl_control.mode = KL_MODE_ON;
+	skel->bss->kl_control.epoch = 1;
+	return skel;
+}
+
+int object_counters(const struct kaloss_bpf *skel, struct kl_counters *ret)
+{
+	int cpus = libbpf_num_possible_cpus(), r;
+	struct kl_counters *of_cpu = calloc((size_t)cpus, sizeof(*of_cpu));
+	const __u64 *from;
+	__u64 *to = (__u64 *)ret;
+	__u32 zero = 0;
+
+	if (!of_cpu)
+		return -ENOMEM;
+	memset(ret, 0, sizeof(*ret));
+	r = bpf_map_lookup_elem(bpf_map__fd(skel->maps.kl_counters), &zero, of_cpu);
+	for (int cpu = 0; !r && cpu < cpus; cpu++) {
+		from = (const __u64 *)&of_cpu[cpu];
+		for (size_t i = 0; i < sizeof(*ret) / sizeof(*to); i++)
+			to[i] += from[i];
+	}
+	free(of_cpu);
+	return r;
+}
+
+int object_clear_counters(const struct kaloss_bpf *skel)
+{
+	int cpus = libbpf_num_possible_cpus(), r;
+	struct kl_counters *none = calloc((size_t)cpus, sizeof(*none));
+	__u32 zero = 0;
+
+	if (!none)
+		return -ENOMEM;
+	r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_counters), &zero, none, BPF_ANY);
+	free(none);
+	return r;
+}
+
+int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
+{
+	static const struct kl_bucket empty;
+	int conns = bpf_map__fd(skel->maps.kl_conns), join = bpf_map__fd(skel->maps.kl_join), r;
+	__u64 id;
+
+	while (!bpf_map_get_next_key(conns, NULL, &id)) {
+		r = bpf_map_delete_elem(conns, &id);
+		if (r)
+			return r;
+	}
+	for (__u32 i = 0; i < buckets; i++) {
+		r = bpf_map_update_elem(join, &i, &empty, BPF_ANY);
+		if (r)
+			return r;
+	}
+	return 0;
+}

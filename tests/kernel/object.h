@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The BPF object, loaded for programs that run it by BPF_PROG_TEST_RUN and attach nothing. */
+#pragma once
+
+#include "../packets/packets.h"
+
+#include <kaloss/abi.h>
+#include <stdint.h>
+
+#include "kaloss.skel.h"
+
+/* settings.bucket_mask and the number of connections size the maps. NULL: errno says why. */
+struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t connections,
+			       uint32_t ring_bytes);
+
+/* Sums up the counters of all processors. */
+int object_counters(const struct kaloss_bpf *skel, struct kl_counters *ret);
+
+int object_clear_counters(const struct kaloss_bpf *skel);
+
+/* Forgets all connections and segments. */
+int object_forget(const struct kaloss_bpf *skel, uint32_t buckets);

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* world.h: what join() and sweep_bucket() of the BPF programs do with the headers. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "world.h"
+
+void world_init(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->proven = true;
+	w->conn.flow[KL_TO_CUCM].epoch = 1;
+	w->conn.flow[KL_TO_CUCM].proven_ns = 1;
+	w->conn.flow[KL_TO_CUCM].seen[KL_ACCESS] = 1;
+	w->conn.flow[KL_TO_CUCM].seen[KL_CUCM] = 1;
+}
+
+/* Near copies that are in `sent` and whose fate is open. */
+__u32 world_pending(const struct world *w)
+{
+	__u32 pending = 0;
+
+	for (int i = 0; i < KL_WAYS; i++) {
+		const struct kl_join_entry *e = &w->bucket.way[i];
+
+		pending += e->overdue;
+		if ((e->flags & KL_JOIN_USED) && (e->flags & KL_JOIN_COUNTED))
+			pending += e->near - kl_join_matched(e);
+	}
+	return pending;
+}
+
+static void check(const struct world *w, const char *when)
+{
+	cr_assert_eq(w->sent, w->delivered + w->lost + w->unsent + world_pending(w),
+		     "after %s: %u sent, %u delivered, %u lost, %u unsent, %u pending", when,
+		     w->sent, w->delivered, w->lost, w->unsent, world_pending(w));
+	for (int i = 0; i < KL_WAYS; i++) {
+		const struct kl_join_entry *e = &w->bucket.way[i];
+
+		cr_assert_eq(e->delivered, kl_join_matched(e), "after %s", when);
+	}
+}
+
+bool world_sight(struct world *w, bool near, __u64 now, __u32 seq, __u32 stamp)
+{
+	struct kl_join_key key = { .conn = 77, .seq = seq, .len_direction = 12 << 1 | KL_TO_CUCM };
+	struct kl_join_sighting sighting = { .now = now,
+					     .wanted_ns = w->wanted_ns,
+					     .deadline_ns = WORLD_DEADLINE_NS,
+					     .stamp = stamp,
+					     .near = near,
+					     .proven = w->proven };
+	struct kl_join_entry *e = kl_join_find(&w->bucket, &key);
+
+	memset(&w->last, 0, sizeof(w->last));
+	if (!e) {
+		e = kl_join_pick(&w->bucket, now);
+		if (!e) {
+			w->bucket.full_ns = now;
+			w->full++;
+			return false;
+		}
+		kl_join_init(e, &key, 77, KL_SCCP_KEEPALIVE);
+	}
+	kl_join_sight(e, &sighting, &w->last);
+	w->sent += w->last.sent;
+	w->delivered += w->last.delivered;
+	w->duplicates += w->last.duplicate;
+	w->retransmitted += w->last.retransmission;
+	w->late += w->last.late;
+	w->transits += w->last.has_transit;
+	check(w, near ? "a near copy" : "a far copy");
+	return true;
+}
+
+static void judge(struct world *w, const struct kl_join_entry *was, __u32 missing)
+{
+	if (!missing) {
+		w->far_only += kl_join_far(was) - was->near;
+		return;
+	}
+	w->judged.entry = *was;
+	w->judged.missing = (__u16)missing;
+	w->judged.fate = (__u8)kl_join_fate(was, &w->conn, 1, w->bucket.full_ns, WORLD_DEADLINE_NS);
+	if (w->judged.fate != KL_LOST) {
+		w->unpaired += missing;
+		if (was->flags & KL_JOIN_COUNTED)
+			w->unsent += missing;
+		return;
+	}
+	if (!(was->flags & KL_JOIN_COUNTED))
+		w->sent += missing;
+	w->lost += missing;
+}
+
+void world_sweep(struct world *w, __u64 now)
+{
+	for (int i = 0; i < KL_WAYS; i++) {
+		struct kl_join_entry was;
+		__u32 missing = 0;
+
+		/* What was overdue when a further copy came, and then that one. */
+		while (kl_join_is_open(&w->bucket.way[i]) &&
+		       kl_join_expire(&w->bucket.way[i], now, WORLD_DEADLINE_NS, &was, &missing))
+			judge(w, &was, missing);
+	}
+	check(w, "a sweep");
+}
