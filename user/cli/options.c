@@ -207,7 +207,7 @@ static int choose(const char *value, const char *const *names, int *ret, struct 
 static int set_hook(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	static const char *const names[] = { "auto", "xdp", "tc", NULL };
-	int choice, r = choose(value, names, &choice, err);
+	int choice = 0, r = choose(value, names, &choice, err);
 
 	if (!r)
 		o->live.hook = (enum kl_hook_choice)choice;
@@ -217,7 +217,7 @@ static int set_hook(struct kl_options *o, const char *value, struct kl_error *er
 static int set_format(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	static const char *const names[] = { "text", "jsonl", NULL };
-	int choice, r = choose(value, names, &choice, err);
+	int choice = 0, r = choose(value, names, &choice, err);
 
 	if (!r)
 		o->format = (enum kl_format)choice;
@@ -227,7 +227,7 @@ static int set_format(struct kl_options *o, const char *value, struct kl_error *
 static int set_color(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	static const char *const names[] = { "auto", "always", "never", NULL };
-	int choice, r = choose(value, names, &choice, err);
+	int choice = 0, r = choose(value, names, &choice, err);
 
 	if (!r)
 		o->color = (enum kl_color)choice;

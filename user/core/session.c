@@ -205,7 +205,7 @@ static void close_session(struct kl_sessions *s, struct node *node, const struct
 static int name_session(struct kl_sessions *s, struct kl_session *session,
 			const struct kl_name_event *event)
 {
-	char device[KL_DEVICE_NAME];
+	char device[KL_DEVICE_NAME] = "";
 	int r = 0;
 
 	if (!kl_find_device_name(event->payload, event->len, device) ||
@@ -214,7 +214,7 @@ static int name_session(struct kl_sessions *s, struct kl_session *session,
 	/* The phone is counted by its name from now on. */
 	if (!session->closed_ns)
 		count_phone(s, session, -1);
-	strcpy(session->device, device);
+	memcpy(session->device, device, sizeof(session->device));
 	if (!session->closed_ns)
 		r = count_phone(s, session, 1);
 	return r;

@@ -96,10 +96,12 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 	int r;
 
 	if (getrandom(&settings.seed, sizeof(settings.seed), 0) != sizeof(settings.seed))
-		return kl_fail(err, -errno, "no random seed: %s", strerror(errno));
+		return kl_fail(err, -EIO, "no random seed: %s", strerror(errno));
 	l->skel = kaloss_bpf__open();
-	if (!l->skel)
-		return kl_fail(err, -errno, "BPF object: %s", strerror(errno));
+	if (!l->skel) {
+		kl_fail(err, -EINVAL, "BPF object: %s", strerror(errno));
+		return -EINVAL;
+	}
 	memcpy((void *)&l->skel->rodata->kl_settings, &settings, sizeof(settings));
 	set_ports((struct kl_ports *)&l->skel->rodata->kl_ports, config);
 	if ((r = bpf_map__set_max_entries(l->skel->maps.kl_conns, config->connections)) ||
@@ -276,7 +278,7 @@ static int open_all(struct kl_live *l, const struct kl_live_config *config, stru
 		return r;
 	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.kl_events), take_event, l, NULL);
 	if (!l->ring)
-		return kl_fail(err, -errno, "ring buffer: %s", strerror(errno));
+		return kl_fail(err, errno ? -errno : -EINVAL, "ring buffer: %s", strerror(errno));
 	if (config->self_cost) {
 		l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 		if (l->stats_fd < 0)

@@ -4,14 +4,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int kl_fail(struct kl_error *err, int code, const char *format, ...)
+void kl_set_error(struct kl_error *err, const char *format, ...)
 {
 	va_list args;
 
-	if (err) {
-		va_start(args, format);
-		vsnprintf(err->text, sizeof(err->text), format, args);
-		va_end(args);
-	}
-	return code;
+	if (!err)
+		return;
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
 }

@@ -11,6 +11,14 @@ struct kl_error {
 	char text[512]; /* one line without newline; empty: no error */
 };
 
-/* Formats the text (err may be NULL) and returns code, so that `return kl_fail(…);` does both. */
-int kl_fail(struct kl_error *err, int code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+/* Formats the text; err may be NULL. */
+void kl_set_error(struct kl_error *err, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Sets the text and is the code, so that `return kl_fail(err, -EINVAL, …);` does both. */
+#define kl_fail(err, code, ...)                                                                    \
+	({                                                                                         \
+		int kl_fail_code = (code);                                                         \
+		kl_set_error((err), __VA_ARGS__);                                                  \
+		kl_fail_code;                                                                      \
+	})
