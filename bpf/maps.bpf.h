@@ -21,6 +21,7 @@ struct kl_control kl_control = {};
 /* Connections by kl_endpoints_hash(). Entries are made here and deleted by user space only. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1); /* set at load */
 	__type(key, __u64);
 	__type(value, struct kl_conn);

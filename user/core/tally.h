@@ -33,7 +33,7 @@ struct kl_times {
 struct kl_integrity {
 	uint64_t events_lost;
 	uint64_t join_full;
-	uint64_t flows_evicted; /* connections that found no place, or gave theirs to others */
+	uint64_t flows_evicted; /* segments of connections without a place, connections forgotten */
 	uint64_t unpaired;	/* sum of unpaired_by */
 	uint64_t malformed;
 	uint64_t fragments;

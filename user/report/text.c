@@ -199,7 +199,8 @@ static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
 				  "counts and losses are complete, retransmission and session "
 				  "records are not" },
 		{ n->join_full, "segments not joined: no room (raise --join-entries)" },
-		{ n->flows_evicted, "connections without a place (raise --connections)" },
+		{ n->flows_evicted, "segments of connections without a place, or connections that "
+				    "were forgotten to make some (raise --connections)" },
 		{ n->malformed, "malformed frames" },
 		{ n->fragments, "IP fragments: what is in them is not joined" },
 		{ n->late, "segments arrived after the deadline, and had been reported as lost "
