@@ -3,6 +3,10 @@
 # Proves the lab itself: that drop rules drop and count what they should and TCP mends it, in
 # every mode and family, and that crafted frames arrive whole, with right checksums.
 set -u
+if [ "$(id -u)" -ne 0 ]; then
+	echo "SKIP: needs root (network namespaces)"
+	exit 77
+fi
 
 # shellcheck source=lab.sh
 . "$(dirname "$0")/lab.sh"

@@ -27,12 +27,21 @@ on_hooks() {
   done
 }
 
-# Programs of ours in the whole kernel: links and filters hold them.
+# How many programs of ours are on acc0 and cucm0: XDP, tcx and filters.
 ours() {
-  bpftool prog show -j | jq '[.[] | select(.name // "" | startswith("kaloss_"))] | length'
+  {
+    lab_in box "$ROOT/tests/net/tcx_programs.py" acc0 cucm0 | while read -r _ _ id; do
+      bpftool prog show id "$id" -j 2>/dev/null | jq -r .name
+    done
+    for i in acc0 cucm0; do
+      lab_in box ip -j -d link show "$i" | jq -r '.[0].xdp.prog.name // empty'
+      lab_in box tc filter show dev "$i" ingress
+      lab_in box tc filter show dev "$i" egress
+    done
+  } | grep -c 'kaloss_'
 }
 
-# The kernel frees programs a moment after their last user is gone.
+# A link goes a moment after its last user.
 wait_none() {
   local tries=50
   while [ "$(ours)" -ne "${1:-0}" ] && [ $((tries--)) -gt 0 ]; do sleep 0.1; done
@@ -94,7 +103,7 @@ expect "the next start: others' hooks as before, on acc0" \
 start_watch --tc-filters
 first=$WATCH
 count=$(ours)
-start_watch
+start_watch --tc-filters
 stop_watch 0
 expect "a second kaloss: the first one's programs" "$(wait_none "$count")" -eq "$count"
 WATCH=$first

@@ -354,7 +354,12 @@ void kl_detach(struct kl_attachment *a)
 	if (a->link_fd >= 0) {
 		close(a->link_fd);
 	} else if (a->ifindex) {
-		delete_filter(a->ifindex, a->egress, (__u32)getpid(), a->priority);
+		/* A filter that stays would go on counting for nobody: one refusal is not taken
+		 * for an answer. */
+		for (int tries = 0; tries < 3; tries++) {
+			if (!delete_filter(a->ifindex, a->egress, (__u32)getpid(), a->priority))
+				break;
+		}
 		if (a->made_qdisc)
 			remove_own_qdisc(a->ifindex);
 	}
