@@ -110,7 +110,7 @@ WATCH=$first
 stop_watch 0
 expect "a second kaloss: nothing left" "$(wait_none)" -eq 0
 
-# An error at each bpf(), netlink and mmap call of the start, one after the other.
+# An error at each bpf() and netlink call of the start, one after the other.
 inject() {
   local name=$1 call=$2 n=0 rc left ok=0
   shift 2
@@ -140,6 +140,5 @@ lab_up routed 4
 keep_trap
 inject "start" bpf
 inject "start, clsact filters" bpf --tc-filters --hook tc
-inject "start, clsact filters" sendto --tc-filters --hook tc
-inject "start" mmap
+inject "start, clsact filters" sendto,socket --tc-filters --hook tc
 finish_tests
