@@ -112,8 +112,17 @@ static __always_inline void tell(const struct walk *w, __u8 type, __u64 gap_ns, 
 
 /* ---- Payload ---- */
 
-static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len)
+/* Copies len bytes, 1 to room, at off. Returns non-zero where there are not so many. */
+static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len,
+				 __u32 room)
 {
+	__u32 last = len - 1;
+
+	/* Up to 6.7 the verifier does not learn from len != 0 that len is at least 1. */
+	barrier_var(last);
+	if (last >= room)
+		return -1;
+	len = last + 1;
 	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
 }
 
@@ -131,7 +140,7 @@ static __always_inline void tell_name(void *ctx, const bool xdp, const struct wa
 	if (len > KL_WINDOW_BYTES)
 		len = KL_WINDOW_BYTES;
 	e->len = len;
-	if (len < 1 || load(ctx, xdp, w->s->payload_off, e->payload, len))
+	if (load(ctx, xdp, w->s->payload_off, e->payload, len, KL_WINDOW_BYTES))
 		e->len = 0;
 	w->conn->flags |= KL_CONN_NAMED;
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
@@ -180,7 +189,7 @@ static __always_inline __u32 classify(void *ctx, const bool xdp, struct walk *w)
 	KL_MEMSET(scratch->head, 0, sizeof(scratch->head));
 	if (len > KL_HEAD_BYTES)
 		len = KL_HEAD_BYTES;
-	if (len < 1 || load(ctx, xdp, off, scratch->head, len))
+	if (load(ctx, xdp, off, scratch->head, len, KL_HEAD_BYTES))
 		return KL_OTHER;
 	head = classify_head(w->service, w->s->payload_len);
 	kind = head & 0xff;
@@ -191,7 +200,7 @@ static __always_inline __u32 classify(void *ctx, const bool xdp, struct walk *w)
 	len = w->s->payload_len;
 	if (len > KL_WINDOW_BYTES)
 		len = KL_WINDOW_BYTES;
-	if (len < 1 || load(ctx, xdp, off, scratch->window, len))
+	if (load(ctx, xdp, off, scratch->window, len, KL_WINDOW_BYTES))
 		return kind;
 	return classify_window(scan, kind, len);
 }
