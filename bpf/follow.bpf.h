@@ -538,18 +538,19 @@ static __always_inline void note_mac(struct kl_conn *c, const __u8 *mac)
 }
 
 /* Finds or makes the connection. Returns false where the segment cannot be followed. */
-static __always_inline bool start_walk(struct walk *w, struct kl_segment *s, __u32 place)
+static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratch, __u32 place)
 {
-	struct kl_endpoints ends;
+	struct kl_segment *s = &scratch->segment;
+	struct kl_endpoints *ends = &scratch->ends;
 	bool ambiguous, egress = place & KL_PLACE_EGRESS, made = false;
 	__u32 direction = kl_orient(&kl_ports, s, &ambiguous), side = place & 1;
 	__u64 id;
 
-	kl_endpoints_of(s, direction, &ends);
-	id = kl_endpoints_hash(&ends, kl_settings.seed);
+	kl_endpoints_of(s, direction, ends);
+	id = kl_endpoints_hash(ends, kl_settings.seed);
 	w->s = s;
 	w->id = id;
-	w->join_key = kl_settings.nat ? kl_cucm_hash(&ends, kl_settings.seed) : id;
+	w->join_key = kl_settings.nat ? kl_cucm_hash(ends, kl_settings.seed) : id;
 	w->conn = bpf_map_lookup_elem(&kl_conns, &id);
 
 	/* Inline, a segment comes in on one side and leaves on the other. What goes another way was
@@ -566,11 +567,11 @@ static __always_inline bool start_walk(struct walk *w, struct kl_segment *s, __u
 		/* A reset alone opens nothing, and at the end nothing is opened any more. */
 		if ((s->flags & KL_RST) || kl_control.mode != KL_MODE_ON)
 			return false;
-		w->conn = new_conn(&ends, id, is_nat_alias(place) ? KL_CONN_ALIAS : 0, w->at.now);
+		w->conn = new_conn(ends, id, is_nat_alias(place) ? KL_CONN_ALIAS : 0, w->at.now);
 		if (!w->conn)
 			return false;
 		made = true;
-	} else if (!kl_endpoints_equal(&w->conn->ends, &ends)) {
+	} else if (!kl_endpoints_equal(&w->conn->ends, ends)) {
 		count_incident(KL_HASH_COLLISIONS);
 		return false;
 	}
@@ -586,12 +587,12 @@ static __always_inline bool start_walk(struct walk *w, struct kl_segment *s, __u
 		if (!kl_settings.tap && (side == direction) == egress)
 			return false;
 	}
-	w->service = kl_port_service(&kl_ports, w->conn->flags & KL_CONN_SWAPPED ? ends.phone_port
-										 : ends.cucm_port);
+	w->service = kl_port_service(&kl_ports, w->conn->flags & KL_CONN_SWAPPED ? ends->phone_port
+										 : ends->cucm_port);
 	w->at.direction = direction;
 	w->near = kl_is_near(side, direction);
 	if (is_nat_alias(place)) {
-		resolve_alias(w, &ends);
+		resolve_alias(w, ends);
 	} else {
 		if (side == KL_ACCESS) {
 			w->conn->flags |= KL_CONN_ACCESS;
@@ -685,7 +686,7 @@ static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 par
 		note_unusual(&scratch->segment, parsed);
 		return NULL;
 	}
-	return start_walk(w, &scratch->segment, place) ? &scratch->segment : NULL;
+	return start_walk(w, scratch, place) ? &scratch->segment : NULL;
 }
 
 __noinline int follow_xdp(struct xdp_md *ctx, __u32 place)

@@ -72,6 +72,7 @@ struct kl_join_call {
 /* Room for what is too large for the stack. Hooks of one CPU do not interrupt one another. */
 struct kl_scratch {
 	struct kl_segment segment;
+	struct kl_endpoints ends; /* of the segment */
 	struct kl_conn conn;
 	struct kl_join_call call;
 	__u8 head[KL_HEAD_BYTES];
