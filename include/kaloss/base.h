@@ -32,22 +32,36 @@ typedef _Bool bool;
 #define KL_MEMCPY(to, from, n) __builtin_memcpy((to), (from), (n))
 #define KL_MEMSET(to, v, n) __builtin_memset((to), (v), (n))
 
-/* Big-endian loads from any alignment. */
+/*
+ * Loads from any alignment. The verifier allows them where the processor does, which is wherever
+ * kaloss runs; but clang makes a memcpy() of a BPF program byte by byte.
+ */
+#ifdef __bpf__
+typedef __u16 __attribute__((may_alias)) kl_any16;
+typedef __u32 __attribute__((may_alias)) kl_any32;
+typedef __u64 __attribute__((may_alias)) kl_any64;
+#define KL_LOAD(bits, to, from) (*(to) = *(const kl_any##bits *)(from))
+#else
+#define KL_LOAD(bits, to, from) KL_MEMCPY((to), (from), (bits) / 8)
+#endif
+
 KL_INLINE __u16 kl_be16(const void *p)
 {
-	const __u8 *b = p;
-	__u32 v = (__u32)b[0] << 8 | b[1];
+	__u16 v;
+	__u32 host;
 
-	/* Up to 6.9 the verifier knows nothing of an OR of two unknown numbers. */
-	KL_FORGET(v);
-	return v & 0xffff;
+	KL_LOAD(16, &v, p);
+	host = __builtin_bswap16(v);
+	/* Up to 6.9 the verifier knows nothing of a number whose bytes were swapped. */
+	KL_FORGET(host);
+	return host & 0xffff;
 }
 
 KL_INLINE __u32 kl_be32(const void *p)
 {
 	__u32 v;
 
-	KL_MEMCPY(&v, p, sizeof(v));
+	KL_LOAD(32, &v, p);
 	return __builtin_bswap32(v);
 }
 
@@ -55,7 +69,7 @@ KL_INLINE __u32 kl_le32(const void *p)
 {
 	__u32 v;
 
-	KL_MEMCPY(&v, p, sizeof(v));
+	KL_LOAD(32, &v, p);
 	return v;
 }
 
@@ -63,7 +77,7 @@ KL_INLINE __u64 kl_le64(const void *p)
 {
 	__u64 v;
 
-	KL_MEMCPY(&v, p, sizeof(v));
+	KL_LOAD(64, &v, p);
 	return v;
 }
 
