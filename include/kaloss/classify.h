@@ -290,25 +290,43 @@ KL_INLINE __u32 kl_lowest_byte(__u64 bits)
 	return (__u32)(((bits & -bits) >> 7) * 0x0001020304050607ULL >> 56);
 }
 
+/* The start of a line in the four bytes at off: returns true where nothing more needs to be read. */
+KL_INLINE bool kl_sip_scan_word(struct kl_window_scan *s, __u32 off, __u64 word)
+{
+	__u64 lines = kl_bytes_equal(word, '\n') & 0xffffffffULL;
+
+	return lines && kl_sip_line(s, off + kl_lowest_byte(lines) + 1);
+}
+
 /*
- * One word of the headers. Everything follows from the index, so that the verifier need not follow
- * the words one by one. Four bytes hold the start of at most one line that matters: the shortest
- * header line is longer, and after an empty one nothing is read.
+ * Four words of the headers: a call costs more than looking at them. Everything follows from the
+ * index, so that the verifier need not follow the words one by one. Four bytes hold the start of at
+ * most one line that matters: the shortest header line is longer, and after an empty one nothing is
+ * read.
  */
-static __attribute__((unused)) long kl_sip_scan_word(__u32 index, void *arg)
+static __attribute__((unused)) long kl_sip_scan_words(__u32 index, void *arg)
 {
 	struct kl_window_scan *s = arg;
-	__u32 off = index * 4;
-	__u64 word, lines;
+	__u32 off = index * 16;
+	__u64 a, b;
 
-	if (off >= s->len || off > KL_WINDOW_BYTES - 4)
+	if (off >= s->len || off > KL_WINDOW_BYTES - 16)
 		return 1;
-	word = kl_le64(s->window + off);
-	if (s->scan == KL_SCAN_REGISTER && !(index & 1) && kl_bytes_equal(word, '-') &&
-	    kl_sip_mark_at(s->window, off, word))
+	a = kl_le64(s->window + off);
+	b = kl_le64(s->window + off + 8);
+	if (s->scan == KL_SCAN_REGISTER && kl_bytes_equal(a, '-') &&
+	    kl_sip_mark_at(s->window, off, a))
 		s->saw_keep_alive_mark = true;
-	lines = kl_bytes_equal(word, '\n') & 0xffffffffULL;
-	return lines && kl_sip_line(s, off + kl_lowest_byte(lines) + 1);
+	if (kl_bytes_equal(a, '\n') &&
+	    (kl_sip_scan_word(s, off, a) || kl_sip_scan_word(s, off + 4, a >> 32)))
+		return 1;
+	if (s->scan == KL_SCAN_REGISTER && kl_bytes_equal(b, '-') && off + 8 < s->len &&
+	    kl_sip_mark_at(s->window, off + 8, b))
+		s->saw_keep_alive_mark = true;
+	if (kl_bytes_equal(b, '\n') &&
+	    (kl_sip_scan_word(s, off + 8, b) || kl_sip_scan_word(s, off + 12, b >> 32)))
+		return 1;
+	return 0;
 }
 
 static __attribute__((unused)) long kl_sccp_scan_message(__u32 index, void *arg)
@@ -347,7 +365,7 @@ KL_INLINE __u32 kl_classify_window(__u32 scan, __u32 kind, const __u8 *window, _
 		return s.saw_keepalive_ack ? KL_SCCP_KEEPALIVE_ACK : KL_SCCP_OTHER;
 	}
 	if (scan == KL_SCAN_REGISTER || scan == KL_SCAN_CSEQ) {
-		KL_LOOP(KL_WINDOW_BYTES / 4, kl_sip_scan_word, &s);
+		KL_LOOP(KL_WINDOW_BYTES / 16, kl_sip_scan_words, &s);
 		if (s.saw_keep_alive_mark && !s.expires_positive)
 			return KL_SIP_REGISTER_BACKUP;
 		return s.answers_keepalive ? KL_SIP_RESPONSE : kind;
