@@ -118,7 +118,7 @@ static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to,
 {
 	__u32 last = len - 1;
 
-	/* Up to 6.7 the verifier does not learn from len != 0 that len is at least 1. */
+	/* The verifier of 6.1 does not learn from len != 0 that len is at least 1. */
 	barrier_var(last);
 	if (last >= room)
 		return -1;

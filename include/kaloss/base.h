@@ -52,7 +52,7 @@ KL_INLINE __u16 kl_be16(const void *p)
 
 	KL_LOAD(16, &v, p);
 	host = __builtin_bswap16(v);
-	/* Up to 6.9 the verifier knows nothing of a number whose bytes were swapped. */
+	/* The verifier of 6.1 knows nothing of a number whose bytes were swapped. */
 	KL_FORGET(host);
 	return host & 0xffff;
 }

@@ -203,14 +203,20 @@ KL_INLINE void kl_join_init(struct kl_join_entry *e, const struct kl_join_key *k
 	e->flags = KL_JOIN_USED;
 }
 
-/* Starts to count a settled entry anew. */
-KL_INLINE void kl_join_restart(struct kl_join_entry *e, __u64 now, bool proven)
+/* No copies: settled. */
+KL_INLINE void kl_join_clear(struct kl_join_entry *e)
 {
 	e->near = 0;
 	e->far = 0;
 	e->delivered = 0;
 	e->near_dups = 0;
 	e->far_dups = 0;
+}
+
+/* Starts to count a settled entry anew. */
+KL_INLINE void kl_join_restart(struct kl_join_entry *e, __u64 now, bool proven)
+{
+	kl_join_clear(e);
 	e->first_ns = now;
 	e->flags &= (__u8) ~(KL_JOIN_SAME_STAMP | KL_JOIN_COUNTED);
 	if (proven)
@@ -226,11 +232,7 @@ KL_INLINE void kl_join_fold(struct kl_join_entry *e, __u64 now)
 	if (!e->overdue)
 		e->overdue_ns = e->first_ns;
 	e->overdue += (__u16)(e->near - kl_join_far(e));
-	e->near = 0;
-	e->far = 0;
-	e->delivered = 0;
-	e->near_dups = 0;
-	e->far_dups = 0;
+	kl_join_clear(e);
 	e->first_ns = now;
 	e->flags &= (__u8)~KL_JOIN_SAME_STAMP;
 }
@@ -359,11 +361,7 @@ KL_INLINE bool kl_join_expire(struct kl_join_entry *e, __u64 now, __u64 deadline
 	*ret_missing = e->near > far ? e->near - far : 0;
 	if (e->near > far)
 		e->flags |= KL_JOIN_CLAIMED;
-	e->near = 0;
-	e->far = 0;
-	e->delivered = 0;
-	e->near_dups = 0;
-	e->far_dups = 0;
+	kl_join_clear(e);
 	return true;
 }
 
