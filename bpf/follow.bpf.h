@@ -235,7 +235,7 @@ static __always_inline bool is_nat_alias(__u32 place)
 }
 
 /* --nat: the connection as the access side knows it, once the two were seen to be one. */
-static __always_inline void resolve_alias(struct walk *w, const struct kl_endpoints *ends)
+static __always_inline void resolve_alias(struct walk *w)
 {
 	struct kl_nat_key key = { .cucm = w->join_key, .isn = w->s->seq };
 	struct kl_conn *home;
@@ -335,7 +335,7 @@ static __always_inline void count_join(const struct walk *w, const struct kl_joi
 
 	if (!n)
 		return;
-	/* Delivered is read before sent: the difference must never look negative. */
+	/* Sent first, for user space reads it last: the difference never looks negative. */
 	if (r->sent)
 		count_tally(n, KL_SENT, direction, kind, r->sent);
 	if (r->delivered)
@@ -363,7 +363,8 @@ static __always_inline void count_answer(struct walk *w)
 		return;
 	asked->asked_ns = 0;
 	m = maxima();
-	count_time(n->answer, m ? &m->answer_ns : NULL, w->at.now - asked_ns);
+	count_time(n->answer, m ? &m->answer_ns : NULL,
+		   kl_since(w->at.now, asked_ns));
 }
 
 /* After a sighting was joined: the connection's memory, and the narrative. */
@@ -592,7 +593,7 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 	w->at.direction = direction;
 	w->near = kl_is_near(side, direction);
 	if (is_nat_alias(place)) {
-		resolve_alias(w, ends);
+		resolve_alias(w);
 	} else {
 		if (side == KL_ACCESS) {
 			w->conn->flags |= KL_CONN_ACCESS;
