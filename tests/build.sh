@@ -43,6 +43,10 @@ touch user/util/duration.h
 build BUILD=out
 check "a header of the program rebuilds its users" grep -q ' -c user/cli/options.c' "$WORK/make.log"
 check "and nothing else" [ "$(grep -c ' -c user/source/hooks.c' "$WORK/make.log")" -eq 0 ]
+unused=$(for h in include/kaloss/*.h bpf/*.h user/*/*.h; do
+  make -n BUILD=out -W "$h" 2>/dev/null | grep -qE ' -c [^ ]+ -o ' || echo "$h"
+done)
+check "each header would rebuild something${unused:+, but not $unused}" [ -z "$unused" ]
 build BUILD=out CFLAGS='-O1 -g'
 check "a changed flag rebuilds" [ "$(compiled)" -gt 10 ]
 check "make install DESTDIR= PREFIX=" build BUILD=out CFLAGS='-O1 -g' install DESTDIR="$WORK/root" PREFIX=/usr
