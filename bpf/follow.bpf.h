@@ -363,8 +363,7 @@ static __always_inline void count_answer(struct walk *w)
 		return;
 	asked->asked_ns = 0;
 	m = maxima();
-	count_time(n->answer, m ? &m->answer_ns : NULL,
-		   kl_since(w->at.now, asked_ns));
+	count_time(n->answer, m ? &m->answer_ns : NULL, kl_since(w->at.now, asked_ns));
 }
 
 /* After a sighting was joined: the connection's memory, and the narrative. */
@@ -754,16 +753,21 @@ static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32
 	}
 	c = bpf_map_lookup_elem(&kl_conns, &id);
 	o->fate = (__u8)kl_join_fate(e, c, kl_control.epoch, full_ns, kl_settings.deadline_ns);
-	/* The next segment of its connection will tell, perhaps. */
+	if (kl_settings.tap && c)
+		o->fate = (__u8)kl_join_fate_of_mirrored(e, c, o->fate);
+	/* The next segment of its connection will tell, perhaps. What waits counts as sent. */
 	if (o->fate == KL_UNPAIRED_UNCONFIRMED && kl_control.mode == KL_MODE_ON &&
-	    g->sweep->now_ns < e->first_ns + KL_CONFIRM_NS)
+	    !kl_settings.tap && g->sweep->now_ns < e->first_ns + KL_CONFIRM_NS) {
+		if (!(e->flags & KL_JOIN_COUNTED))
+			count_tally(n, KL_SENT, direction, e->kind, missing);
 		return false;
+	}
 	if (o->fate != KL_LOST) {
 		n->unpaired[o->fate & (KL_FATE_SLOTS - 1)] += missing;
 		if (e->flags & KL_JOIN_COUNTED)
 			count_tally(n, KL_UNSENT, direction, e->kind, missing);
 		/* It goes another way now: claim nothing until it is back. */
-		if (c && o->fate == KL_UNPAIRED_BYPASSED)
+		if (c && o->fate == KL_UNPAIRED_BYPASSED && !kl_settings.tap)
 			c->flow[direction].epoch = 0;
 		return true;
 	}
@@ -808,8 +812,15 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 		if (!expired || judge(g, &sweep->out[at], missing, b->full_ns))
 			continue;
 		bpf_spin_lock(&b->lock);
-		kl_join_put_back(e, &sweep->out[at].entry, missing);
+		expired = kl_join_put_back(e, &sweep->out[at].entry, missing);
 		bpf_spin_unlock(&b->lock);
+		if (!expired) {
+			const struct kl_join_entry *was = &sweep->out[at].entry;
+
+			g->n->unpaired[KL_UNPAIRED_UNCONFIRMED] += missing;
+			count_tally(g->n, KL_UNSENT, was->key.len_direction & 1, was->kind,
+				    missing);
+		}
 	}
 	sweep->cursor = bucket + 1;
 	return 0;

@@ -30,6 +30,7 @@ struct kl_flow {
 	__u64 asked_ns;	     /* first copy of a keepalive that has no answer yet; 0: none */
 	__u64 answered_ns;   /* last answer to a TCP probe of this direction; 0: never */
 	__u64 hole_ns;	     /* when the receiver last said that hole_seq is missing; 0: never */
+	__u64 resent_ns;     /* last near segment that began before the highest end; 0: never */
 	__u64 last_ns;	     /* last near copy of the last keepalive or answer; 0: never */
 	__u32 end[KL_SIDES]; /* highest sequence number seen, plus one, by side */
 	__u32 last_seq[KL_SIDES];   /* of the last segment seen, whatever it was, by side */
@@ -214,6 +215,9 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 	if (!(s->flags & KL_RST)) {
 		__u32 end = s->seq + kl_seq_len(s->payload_len, s->flags);
 
+		if (kl_is_near(at->side, at->direction) && s->payload_len &&
+		    (f->flags & (1 << side)) && kl_seq_before(s->seq, f->end[side]))
+			f->resent_ns = at->now;
 		kl_flow_raise_end(f, side, end);
 		if (!kl_is_near(at->side, at->direction) &&
 		    (!(f->flags & KL_FLOW_FAR_END) || kl_seq_before(f->far_end, end))) {

@@ -365,14 +365,18 @@ KL_INLINE bool kl_join_expire(struct kl_join_entry *e, __u64 now, __u64 deadline
 	return true;
 }
 
-/* Too early to judge: what kl_join_expire() took out as *was waits for the next sweep. */
-KL_INLINE void kl_join_put_back(struct kl_join_entry *e, const struct kl_join_entry *was,
+/*
+ * Too early to judge: what kl_join_expire() took out as *was, and the caller counted as sent, waits
+ * for the next sweep. Returns false where its place was taken meanwhile.
+ */
+KL_INLINE bool kl_join_put_back(struct kl_join_entry *e, const struct kl_join_entry *was,
 				__u32 missing)
 {
 	if (!kl_join_key_equal(&e->key, &was->key))
-		return;
+		return false;
 	e->overdue += (__u16)missing;
 	e->overdue_ns = was->first_ns;
+	return true;
 }
 
 /*
@@ -420,5 +424,27 @@ KL_INLINE __u32 kl_join_fate(const struct kl_join_entry *e, const struct kl_conn
 	 * leads past the far side. */
 	if (e->kind == KL_TCP_PROBE_ACK && f->far_ns < e->first_ns)
 		return KL_UNPAIRED_UNCONFIRMED;
+	return KL_LOST;
+}
+
+/*
+ * Behind mirror ports a copy may also be missing because the mirror dropped it. So a loss needs
+ * more: the receiver does not have the segment, or the sender sent it again. c: its connection.
+ */
+KL_INLINE __u32 kl_join_fate_of_mirrored(const struct kl_join_entry *e, const struct kl_conn *c,
+					 __u32 fate)
+{
+	const struct kl_flow *f = &c->flow[e->key.len_direction & 1];
+	__u32 len = e->key.len_direction >> 1;
+
+	if (fate != KL_LOST)
+		return fate;
+	if (e->kind == KL_TCP_PROBE_ACK)
+		return KL_UNPAIRED_UNCONFIRMED;
+	if (len <= 1)
+		return f->answered_ns >= e->first_ns ? KL_UNPAIRED_BYPASSED : KL_LOST;
+	if ((f->flags & KL_FLOW_ACKED) && !kl_seq_before(f->acked, e->key.seq + len) &&
+	    f->resent_ns < e->first_ns)
+		return KL_UNPAIRED_BYPASSED;
 	return KL_LOST;
 }

@@ -536,3 +536,45 @@ Test(join, fates_where_the_numbers_go_round)
 	f->far_end = 0xfffffff8;
 	cr_expect_eq(kl_join_fate(&e, &conn, 1, 0, DEADLINE), KL_LOST);
 }
+
+/* Behind mirror ports a loss needs more than a missing copy. */
+Test(join, fates_behind_mirror_ports)
+{
+	static const struct {
+		const char *name;
+		__u32 kind, fate, acked;
+		__u64 resent_ns, answered_ns;
+		__u32 want;
+	} table[] = {
+		{ "not acknowledged", KL_SCCP_KEEPALIVE, KL_LOST, 1000, 0, 0, KL_LOST },
+		{ "acknowledged, never sent again", KL_SCCP_KEEPALIVE, KL_LOST, 1012, 0, 0,
+		  KL_UNPAIRED_BYPASSED },
+		{ "acknowledged, something was sent again before", KL_SCCP_KEEPALIVE, KL_LOST, 1012,
+		  S(FIRST) - 1, 0, KL_UNPAIRED_BYPASSED },
+		{ "acknowledged, but sent again", KL_SCCP_KEEPALIVE, KL_LOST, 1012, S(FIRST) + 1, 0,
+		  KL_LOST },
+		{ "not lost anyway", KL_SCCP_KEEPALIVE, KL_UNPAIRED_GAP, 1000, 0, 0,
+		  KL_UNPAIRED_GAP },
+		{ "a probe without an answer", KL_TCP_PROBE, KL_LOST, 0, 0, S(FIRST) - 1, KL_LOST },
+		{ "a probe with an answer", KL_TCP_PROBE, KL_LOST, 0, 0, S(FIRST) + 1,
+		  KL_UNPAIRED_BYPASSED },
+		{ "the answer to a probe", KL_TCP_PROBE_ACK, KL_LOST, 0, 0, 0,
+		  KL_UNPAIRED_UNCONFIRMED },
+	};
+
+	for (__u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		bool bare = table[i].kind != KL_SCCP_KEEPALIVE;
+		struct kl_join_entry e = { .kind = (__u8)table[i].kind, .first_ns = S(FIRST) };
+		struct kl_conn conn = { 0 };
+		struct kl_flow *f = &conn.flow[KL_TO_CUCM];
+
+		e.key.seq = 1000;
+		e.key.len_direction = (bare ? 0 : 12) << 1 | KL_TO_CUCM;
+		f->flags = KL_FLOW_ACKED;
+		f->acked = table[i].acked;
+		f->resent_ns = table[i].resent_ns;
+		f->answered_ns = table[i].answered_ns;
+		cr_expect_eq(kl_join_fate_of_mirrored(&e, &conn, table[i].fate), table[i].want,
+			     "%s", table[i].name);
+	}
+}

@@ -136,7 +136,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 
 	fill_party(kl_sessions_find(w->sessions, e->conn_id), &j->ends, j->vlan, j->phone_mac,
 		   &loss.party);
-	loss.copies[direction] = e->near;
+	loss.copies[direction] = e->near + e->overdue; /* those are not in near */
 	loss.copies[direction ^ 1] = kl_join_far(e);
 	for (unsigned copy = 0; copy < j->missing; copy++) {
 		loss.time_ns = wall(w, copy_time(e, copy));
