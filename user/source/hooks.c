@@ -336,32 +336,38 @@ int kl_attach_clsact(int prog_fd, unsigned ifindex, bool egress, struct kl_attac
 	return kl_fail(err, r, "clsact filter: %s", strerror(-r));
 }
 
-/* The qdisc goes only if we made it and nobody else has come to use it. */
-static void remove_own_qdisc(unsigned ifindex)
+/* The qdisc goes only if we made it and nobody else has come to use it. 0: gone, or in use. */
+static int remove_own_qdisc(unsigned ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 	struct filter_list in, out;
+	int r = list_filters(ifindex, false, &in);
 
-	if (list_filters(ifindex, false, &in) || list_filters(ifindex, true, &out))
-		return;
-	if (!in.others && !out.others && !in.count && !out.count)
-		bpf_tc_hook_destroy(&hook);
+	if (!r)
+		r = list_filters(ifindex, true, &out);
+	if (r || in.others || out.others || in.count || out.count)
+		return r;
+	return bpf_tc_hook_destroy(&hook);
+}
+
+/* What stays would go on counting for nobody: one refusal is not taken for an answer. */
+static void remove_filter(const struct kl_attachment *a)
+{
+	int tries = 3;
+
+	while (tries-- && delete_filter(a->ifindex, a->egress, (__u32)getpid(), a->priority))
+		;
+	tries = 3;
+	while (a->made_qdisc && tries-- && remove_own_qdisc(a->ifindex))
+		;
 }
 
 void kl_detach(struct kl_attachment *a)
 {
-	if (a->link_fd >= 0) {
+	if (a->link_fd >= 0)
 		close(a->link_fd);
-	} else if (a->ifindex) {
-		/* A filter that stays would go on counting for nobody: one refusal is not taken
-		 * for an answer. */
-		for (int tries = 0; tries < 3; tries++) {
-			if (!delete_filter(a->ifindex, a->egress, (__u32)getpid(), a->priority))
-				break;
-		}
-		if (a->made_qdisc)
-			remove_own_qdisc(a->ifindex);
-	}
+	else if (a->ifindex)
+		remove_filter(a);
 	*a = (struct kl_attachment)KL_ATTACHMENT_NONE;
 }
