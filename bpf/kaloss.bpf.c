@@ -4,6 +4,7 @@
  * All of them let every packet pass, whatever happens.
  */
 #include "follow.bpf.h"
+#include "sweep.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The sweep over the join: takes out what is past its deadline and judges it, where the
+ * connection's state is. What is lost goes to kl_sweep's list, all else to the counters alone.
+ */
+#pragma once
+
+#include "follow.bpf.h"
+
+struct sweeping {
+	struct kl_sweep *sweep;
+	struct kl_counters *n;
+};
+
+/* Judges what is missing. Returns false where it is too early for that. */
+static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32 missing,
+				  __u64 full_ns)
+{
+	const struct kl_join_entry *e = &o->entry;
+	__u32 direction = e->key.len_direction & 1;
+	struct kl_counters *n = g->n;
+	struct kl_conn *c;
+	__u64 id = e->conn_id;
+
+	if (!missing) {
+		n->unpaired[KL_UNPAIRED_FAR_ONLY] += kl_join_far(e) - e->near;
+		return true;
+	}
+	c = bpf_map_lookup_elem(&kl_conns, &id);
+	o->fate = (__u8)kl_join_fate(e, c, kl_control.epoch, full_ns, kl_settings.deadline_ns);
+	if (kl_settings.tap && c)
+		o->fate = (__u8)kl_join_fate_of_mirrored(e, c, o->fate);
+	/* The next segment of its connection will tell, perhaps. What waits counts as sent. */
+	if (o->fate == KL_UNPAIRED_UNCONFIRMED && kl_control.mode == KL_MODE_ON &&
+	    !kl_settings.tap && g->sweep->now_ns < e->first_ns + KL_CONFIRM_NS) {
+		if (!(e->flags & KL_JOIN_COUNTED))
+			count_tally(n, KL_SENT, direction, e->kind, missing);
+		return false;
+	}
+	if (o->fate != KL_LOST) {
+		n->unpaired[o->fate & (KL_FATE_SLOTS - 1)] += missing;
+		if (e->flags & KL_JOIN_COUNTED)
+			count_tally(n, KL_UNSENT, direction, e->kind, missing);
+		/* It goes another way now: claim nothing until it is back. */
+		if (c && o->fate == KL_UNPAIRED_BYPASSED && !kl_settings.tap)
+			c->flow[direction].epoch = 0;
+		return true;
+	}
+	if (!c)
+		return true;
+	if (!(e->flags & KL_JOIN_COUNTED))
+		count_tally(n, KL_SENT, direction, e->kind, missing);
+	count_tally(n, KL_LOST_BETWEEN, direction, e->kind, missing);
+	o->missing = (__u16)missing;
+	o->vlan = c->vlan;
+	KL_MEMCPY(o->phone_mac, c->phone_mac, sizeof(o->phone_mac));
+	kl_conn_ends(c, &o->ends);
+	g->sweep->count++;
+	return true;
+}
+
+static long sweep_bucket(__u32 index, struct sweeping *g)
+{
+	struct kl_sweep *sweep = g->sweep;
+	__u32 bucket = sweep->cursor;
+	struct kl_bucket *b;
+
+	if (bucket >= sweep->limit)
+		return 1;
+	b = bpf_map_lookup_elem(&kl_join, &bucket);
+	if (!b)
+		return 1;
+	for (__u32 i = 0; i < 2 * KL_WAYS; i++) {
+		struct kl_join_entry *e = &b->way[i / 2]; /* overdue copies, then the others */
+		__u32 at = sweep->count, missing = 0;
+		bool expired;
+
+		if (!kl_join_is_open(e))
+			continue;
+		/* No room for what it might give: user space empties the list and comes back. */
+		if (at >= KL_SWEEP_OUT)
+			return 1;
+		bpf_spin_lock(&b->lock);
+		expired = kl_join_expire(e, sweep->now_ns, kl_settings.deadline_ns,
+					 &sweep->out[at].entry, &missing);
+		bpf_spin_unlock(&b->lock);
+		if (!expired || judge(g, &sweep->out[at], missing, b->full_ns))
+			continue;
+		bpf_spin_lock(&b->lock);
+		expired = kl_join_put_back(e, &sweep->out[at].entry, missing);
+		bpf_spin_unlock(&b->lock);
+		if (!expired) {
+			const struct kl_join_entry *was = &sweep->out[at].entry;
+
+			g->n->unpaired[KL_UNPAIRED_UNCONFIRMED] += missing;
+			count_tally(g->n, KL_UNSENT, was->key.len_direction & 1, was->kind,
+				    missing);
+		}
+	}
+	sweep->cursor = bucket + 1;
+	return 0;
+}
+
+static __always_inline void sweep(void)
+{
+	struct sweeping g = { .n = counters() };
+	__u32 zero = 0;
+
+	g.sweep = bpf_map_lookup_elem(&kl_sweep, &zero);
+	if (!g.sweep || !g.n)
+		return;
+	g.sweep->count = 0;
+	bpf_loop(4096, sweep_bucket, &g, 0);
+}
