@@ -72,42 +72,31 @@ struct walk {
 	__u32 service;
 	__u32 kind;
 	bool near;
-	bool names_device;
+	__u32 tells; /* enum kl_tells */
 };
 
 /* ---- The narrative ---- */
 
-static __always_inline void fill_event(struct kl_event *e, const struct walk *w, __u8 type)
-{
-	const struct kl_conn *c = w->conn;
-
-	KL_MEMSET(e, 0, sizeof(*e));
-	e->time_ns = w->at.now;
-	e->conn_id = w->id;
-	kl_conn_ends(c, &e->ends);
-	e->seq = w->s->seq;
-	e->payload_len = w->s->payload_len;
-	e->vlan = c->vlan;
-	e->type = type;
-	e->direction = (__u8)w->at.direction;
-	e->kind = (__u8)w->kind;
-	e->tcp_flags = w->s->flags;
-	KL_MEMCPY(e->phone_mac, c->phone_mac, sizeof(e->phone_mac));
-}
-
-static __always_inline void tell(const struct walk *w, __u8 type, __u64 gap_ns, __u16 copy)
+/* join: NULL where the join was not asked. */
+static __noinline int tell(const struct walk *w, __u8 type, const struct kl_join_result *join)
 {
 	struct kl_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
 
 	if (!e) {
 		count_incident(KL_EVENTS_LOST);
-		return;
+		return 0;
 	}
-	fill_event(e, w, type);
-	e->gap_ns = gap_ns;
-	e->copy = copy;
+	kl_event_fill(e, type, w->id, w->conn, &w->at, w->s, w->kind, join);
 	/* User space looks by the clock: a wakeup a record would cost more than the record. */
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* A near segment that is not told otherwise. */
+static __always_inline void tell_note(const struct walk *w)
+{
+	if (w->near && kl_note_is_told(w->conn->flow[w->at.direction & 1].note))
+		tell(w, KL_EVENT_ACK, NULL);
 }
 
 /* ---- Payload ---- */
@@ -126,23 +115,22 @@ static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to,
 	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
 }
 
-/* Hands the payload that names the device to user space: once a connection. */
-static __always_inline void tell_name(void *ctx, const bool xdp, const struct walk *w)
+/* Hands the payload to user space. */
+static __always_inline void tell_payload(void *ctx, const bool xdp, const struct walk *w)
 {
-	struct kl_name_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
+	struct kl_payload_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
 	__u32 len = w->s->payload_len;
 
 	if (!e) {
 		count_incident(KL_EVENTS_LOST);
 		return;
 	}
-	fill_event(&e->event, w, KL_EVENT_NAME);
+	kl_event_fill(&e->event, KL_EVENT_PAYLOAD, w->id, w->conn, &w->at, w->s, w->kind, NULL);
 	if (len > KL_WINDOW_BYTES)
 		len = KL_WINDOW_BYTES;
 	e->len = len;
 	if (load(ctx, xdp, w->s->payload_off, e->payload, len, KL_WINDOW_BYTES))
 		e->len = 0;
-	w->conn->flags |= KL_CONN_NAMED;
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
@@ -151,7 +139,7 @@ static __always_inline void tell_name(void *ctx, const bool xdp, const struct wa
  * for every path that leads to them. What they work on is in the scratch.
  */
 
-/* Returns the kind, the scan that may still change it << 8, and names_device << 16. */
+/* Returns the kind, the scan that may still change it << 8, and enum kl_tells << 16. */
 __noinline __u32 classify_head(__u32 service, __u32 payload_len)
 {
 	struct kl_head_result r;
@@ -162,7 +150,7 @@ __noinline __u32 classify_head(__u32 service, __u32 payload_len)
 	kl_classify_head(service, scratch->head,
 			 payload_len < KL_HEAD_BYTES ? payload_len : KL_HEAD_BYTES, payload_len,
 			 &r);
-	return r.kind | r.scan << 8 | (__u32)r.names_device << 16;
+	return r.kind | r.scan << 8 | r.tells << 16;
 }
 
 __noinline __u32 classify_window(__u32 scan, __u32 kind, __u32 len)
@@ -194,7 +182,7 @@ static __always_inline __u32 classify(void *ctx, const bool xdp, struct walk *w)
 	head = classify_head(w->service, w->s->payload_len);
 	kind = head & 0xff;
 	scan = head >> 8 & 0xff;
-	w->names_device = head >> 16 & 1;
+	w->tells = head >> 16 & 0xff;
 	if (scan == KL_SCAN_NONE)
 		return kind;
 	len = w->s->payload_len;
@@ -202,7 +190,10 @@ static __always_inline __u32 classify(void *ctx, const bool xdp, struct walk *w)
 		len = KL_WINDOW_BYTES;
 	if (load(ctx, xdp, off, scratch->window, len, KL_WINDOW_BYTES))
 		return kind;
-	return classify_window(scan, kind, len);
+	kind = classify_window(scan, kind, len);
+	if (kind & KL_KIND_LEAVES)
+		w->tells = KL_TELLS_ALWAYS;
+	return kind & KL_KIND_MASK;
 }
 
 /* ---- Connections ---- */
@@ -283,6 +274,8 @@ __noinline int join(struct kl_join_call *j)
 			if (j->sighting.near) {
 				e->near_ns = j->memory_ns;
 				e->copies = j->memory_copies;
+				if (e->copies)
+					e->crossed = KL_CROSSED_UNKNOWN;
 			}
 		} else {
 			b->full_ns = j->sighting.now;
@@ -384,15 +377,20 @@ static __always_inline void note_near(struct walk *w, const struct kl_join_call 
 		f->joined_len = (__u16)w->s->payload_len;
 		f->joined_copies = r->copy;
 		f->last_ns = w->at.now;
+		if (!(f->flags & KL_FLOW_ACKED) ||
+		    kl_seq_before(f->acked, w->s->seq + f->joined_len))
+			f->flags |= KL_FLOW_AWAITED;
 	}
 	if (r->retransmission && !bare) {
 		n = counters();
 		if (n)
 			count_tally(n, KL_RETRANSMITTED, w->at.direction, j->kind, 1);
-		tell(w, KL_EVENT_RETRANSMISSION, r->gap_ns, r->copy);
-	} else if (kl_kind_is_keepalive(j->kind)) {
-		f->asked_ns = w->at.now;
+		tell(w, KL_EVENT_RETRANSMISSION, r);
+		return;
 	}
+	if (kl_kind_is_keepalive(j->kind))
+		f->asked_ns = w->at.now;
+	tell(w, KL_EVENT_SEGMENT, r);
 }
 
 /* One segment, or one piece of an aggregate. */
@@ -407,23 +405,27 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 	bool far_match_only = false, draining = kl_control.mode != KL_MODE_ON;
 
 	w->kind = KL_OTHER;
-	w->names_device = false;
+	w->tells = KL_TELLS_NOTHING;
 	if (bare)
 		w->kind = kl_flow_bare_kind(w->conn, &w->at, s);
 	kl_flow_see(w->conn, &w->at, s);
 	if (f->closing != closing)
-		tell(w, KL_EVENT_CLOSE, 0, 0);
+		tell(w, KL_EVENT_CLOSE, NULL);
 
 	if (bare) {
 		far_match_only = w->kind == KL_OTHER;
-		if (far_match_only && (w->near || !f->bare || f->bare_seq != s->seq))
+		if (far_match_only && (w->near || !f->bare || f->bare_seq != s->seq)) {
+			tell_note(w);
 			return;
+		}
 	} else if (w->near && !draining) {
 		w->kind = classify(ctx, xdp, w);
-		if (w->names_device && !(w->conn->flags & KL_CONN_NAMED))
-			tell_name(ctx, xdp, w);
-		if (!kl_kind_is_joined(w->kind))
+		if (kl_conn_tells(w->conn, w->tells, w->kind))
+			tell_payload(ctx, xdp, w);
+		if (!kl_kind_is_joined(w->kind)) {
+			tell_note(w);
 			return;
+		}
 	}
 
 	scratch = get_scratch();
@@ -609,7 +611,7 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 	if (s->flags & KL_SYN)
 		made |= kl_conn_see_syn(w->conn, &w->at, s);
 	if (made && !(w->conn->flags & KL_CONN_ALIAS))
-		tell(w, KL_EVENT_OPEN, 0, 0);
+		tell(w, KL_EVENT_OPEN, NULL);
 	return true;
 }
 

@@ -8,7 +8,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include <kaloss/abi.h>
+#include <kaloss/narrate.h>
 #include <kaloss/parse.h>
 
 /* Read-only once loaded; the verifier takes its scalars for constants. */

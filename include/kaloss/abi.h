@@ -80,11 +80,15 @@ struct kl_maxima {
 
 /* ---- The narrative (ring buffer) ---- */
 
+/* All but PAYLOAD are told at the near side only, and of what is no duplicate. */
 enum kl_event_type {
 	KL_EVENT_OPEN = 1, /* a connection is seen for the first time */
 	KL_EVENT_CLOSE,	   /* FIN or RST */
-	KL_EVENT_RETRANSMISSION,
-	KL_EVENT_NAME, /* struct kl_name_event: the payload that holds the device's name */
+	KL_EVENT_SEGMENT,  /* first copy of a keepalive, of an answer, of a record under TLS */
+	KL_EVENT_RETRANSMISSION, /* a further one */
+	KL_EVENT_ACK,		 /* not any of these, but its note has something to tell of them */
+	KL_EVENT_PAYLOAD, /* struct kl_payload_event: of a message that says who or how long */
+	KL_EVENT_TYPES,
 };
 
 struct kl_event {
@@ -94,19 +98,31 @@ struct kl_event {
 	struct kl_endpoints ends;
 	__u32 seq;
 	__u32 payload_len;
-	__u16 copy; /* RETRANSMISSION: 2 for the first one */
+	__u32 ack;	   /* its own acknowledgement number */
+	__u32 acked;	   /* what its receiver has acknowledged of this direction; see note */
+	__u32 joined_end;  /* ACK: the end of the last keepalive or answer that it is about */
+	__u16 copy;	   /* RETRANSMISSION: 2 for the first one */
+	__u16 crossed;	   /* copies of it that passed the far side before this one; see note */
+	__u16 missed;	   /* struct kl_flow, id_missed, of its direction, with this segment */
+	__u16 peer_missed; /* of the other direction */
 	__u16 vlan;
-	__u8 type; /* enum kl_event_type */
+	__u16 id;	 /* IP identification; 0: none */
+	__u8 steps;	 /* struct kl_flow, id_steps, of its direction */
+	__u8 step;	 /* id_step, of its direction */
+	__u8 peer_steps; /* id_steps, of the other direction */
+	__u8 type;	 /* enum kl_event_type */
 	__u8 direction;
 	__u8 kind;
 	__u8 tcp_flags;
+	__u8 note; /* enum kl_note */
 	__u8 phone_mac[6];
-	__u8 pad[2];
+	bool own_numbers; /* KL_FLOW_LINUX, of its direction */
+	__u8 pad[3];
 };
 
-_Static_assert(sizeof(struct kl_event) == 88, "no hidden padding");
+_Static_assert(sizeof(struct kl_event) == 120, "no hidden padding");
 
-struct kl_name_event {
+struct kl_payload_event {
 	struct kl_event event;
 	__u32 len;
 	__u8 payload[KL_WINDOW_BYTES + 4];

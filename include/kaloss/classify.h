@@ -30,6 +30,10 @@ enum {
 	KL_SCCP_ID_KEEPALIVE = 0x0000,
 	KL_SCCP_ID_REGISTER = 0x0001,
 	KL_SCCP_ID_ALARM = 0x0020,
+	KL_SCCP_ID_UNREGISTER = 0x0027,
+	KL_SCCP_ID_REGISTER_ACK = 0x0081,
+	KL_SCCP_ID_REGISTER_REJECT = 0x009d,
+	KL_SCCP_ID_RESET = 0x009f,
 	KL_SCCP_ID_KEEPALIVE_ACK = 0x0100,
 	KL_SCCP_VERSION_MAX = 0x40, /* 0 to 0x16 seen; anything above this is not a header */
 	KL_SCCP_ID_MAX = 0xffff,
@@ -41,6 +45,12 @@ enum kl_verdict_head {
 	KL_NEED_WINDOW,
 };
 
+/* Beside the kind that kl_classify_window() returns: a REGISTER that ends the registration. */
+enum {
+	KL_KIND_MASK = 0xff,
+	KL_KIND_LEAVES = 1 << 8
+};
+
 /* What the window is read for, decided by the head. */
 enum kl_scan {
 	KL_SCAN_NONE = 0,
@@ -50,9 +60,18 @@ enum kl_scan {
 };
 
 struct kl_head_result {
-	__u32 kind;	   /* the answer, or what it is if the window does not say otherwise */
-	__u32 scan;	   /* enum kl_scan */
-	bool names_device; /* an SCCP Register or Alarm, or a SIP REGISTER: holds the device's name */
+	__u32 kind;  /* the answer, or what it is if the window does not say otherwise */
+	__u32 scan;  /* enum kl_scan */
+	__u32 tells; /* enum kl_tells */
+};
+
+/* Does the payload say what user space has to read for itself? */
+enum kl_tells {
+	KL_TELLS_NOTHING = 0,
+	KL_TELLS_ALWAYS, /* an SCCP message that is rare: who the phone is, its last failure, the
+			  * interval of its keepalives, the end of its registration */
+	KL_TELLS_DEVICE, /* a SIP REGISTER: who the phone is; each says the same */
+	KL_TELLS_TERMS,	 /* a 2xx that may answer it: how long the registration lasts */
 };
 
 /* A loop that the verifier proves once, however often it runs; a plain loop elsewhere. */
@@ -82,6 +101,13 @@ KL_INLINE bool kl_sccp_is(const __u8 *p, __u32 id)
 	return kl_le32(p) == 4 && kl_le32(p + 8) == id;
 }
 
+KL_INLINE bool kl_sccp_tells(__u32 id)
+{
+	return id == KL_SCCP_ID_REGISTER || id == KL_SCCP_ID_ALARM || id == KL_SCCP_ID_UNREGISTER ||
+	       id == KL_SCCP_ID_REGISTER_ACK || id == KL_SCCP_ID_REGISTER_REJECT ||
+	       id == KL_SCCP_ID_RESET;
+}
+
 KL_INLINE void kl_classify_sccp_head(const __u8 *head, __u32 head_len, __u32 payload_len,
 				     struct kl_head_result *ret)
 {
@@ -96,8 +122,8 @@ KL_INLINE void kl_classify_sccp_head(const __u8 *head, __u32 head_len, __u32 pay
 		ret->kind = KL_SCCP_KEEPALIVE_ACK;
 		return;
 	}
-	ret->names_device = kl_le32(head + 8) == KL_SCCP_ID_REGISTER ||
-			    kl_le32(head + 8) == KL_SCCP_ID_ALARM;
+	if (kl_sccp_tells(kl_le32(head + 8)))
+		ret->tells = KL_TELLS_ALWAYS;
 	if (kl_le32(head) + 8 + KL_SCCP_HEADER <= payload_len)
 		ret->scan = KL_SCAN_SCCP;
 }
@@ -128,12 +154,14 @@ KL_INLINE void kl_classify_sip_head(const __u8 *head, __u32 head_len, __u32 payl
 	if (word == 0x5245545349474552ULL && head[skip + 8] == ' ') { /* "REGISTER" */
 		ret->kind = KL_SIP_REGISTER;
 		ret->scan = KL_SCAN_REGISTER;
-		ret->names_device = true;
+		ret->tells = KL_TELLS_DEVICE;
 	} else if (word == 0x20534e4f4954504fULL) { /* "OPTIONS " */
 		ret->kind = KL_SIP_OPTIONS;
 	} else if (word == 0x20302e322f504953ULL) { /* "SIP/2.0 " */
 		/* An answer to a keepalive only if its CSeq says so. */
 		ret->scan = KL_SCAN_CSEQ;
+		if (head[skip + 8] == '2')
+			ret->tells = KL_TELLS_TERMS;
 	}
 }
 
@@ -146,7 +174,7 @@ KL_INLINE enum kl_verdict_head kl_classify_head(__u32 service, const __u8 *head,
 {
 	ret->kind = KL_OTHER;
 	ret->scan = KL_SCAN_NONE;
-	ret->names_device = false;
+	ret->tells = KL_TELLS_NOTHING;
 	if (!payload_len)
 		return KL_HEAD_DECIDED;
 	if (kl_service_is_tls(service))
@@ -167,6 +195,7 @@ struct kl_window_scan {
 	bool saw_keepalive_ack;
 	bool saw_keep_alive_mark; /* cisco-keep-alive */
 	bool expires_positive;
+	bool expires_zero;
 	bool answers_keepalive;
 };
 
@@ -233,6 +262,8 @@ KL_INLINE bool kl_sip_line(struct kl_window_scan *s, __u32 at)
 
 		if (value && window[value & KL_WINDOW_MASK] != '0')
 			s->expires_positive = true;
+		else if (value)
+			s->expires_zero = true;
 	}
 	return false;
 }
@@ -352,7 +383,7 @@ static __attribute__((unused)) long kl_sccp_scan_message(__u32 index, void *arg)
 /*
  * window: KL_WINDOW_MASK + 1 bytes of memory, of which the first len = min(payload_len,
  * KL_WINDOW_BYTES) are the payload's and KL_WINDOW_ZEROED behind them are zero.
- * kind: what the head said.
+ * kind: what the head said. Returns the kind, perhaps with KL_KIND_LEAVES.
  */
 KL_INLINE __u32 kl_classify_window(__u32 scan, __u32 kind, const __u8 *window, __u32 len)
 {
@@ -368,6 +399,8 @@ KL_INLINE __u32 kl_classify_window(__u32 scan, __u32 kind, const __u8 *window, _
 		KL_LOOP(KL_WINDOW_BYTES / 16, kl_sip_scan_words, &s);
 		if (s.saw_keep_alive_mark && !s.expires_positive)
 			return KL_SIP_REGISTER_BACKUP;
+		if (s.expires_zero && !s.expires_positive)
+			return kind | KL_KIND_LEAVES;
 		return s.answers_keepalive ? KL_SIP_RESPONSE : kind;
 	}
 	return kind;

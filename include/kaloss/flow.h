@@ -18,8 +18,33 @@ enum kl_flow_flag {
 	KL_FLOW_ISN = 1 << 3,	     /* isn is known: the SYN was seen */
 	KL_FLOW_FAR_END = 1 << 4,    /* far_end is known */
 	KL_FLOW_REPROVEN = 1 << 6,   /* proven once, then not, then again */
+	KL_FLOW_AWAITED = 1 << 7,    /* the last keepalive or answer joined is not acknowledged */
+	KL_FLOW_UNHEARD = 1 << 8,    /* something passed the far side, and its receiver did not
+				      * speak since: it may owe an acknowledgement */
+	KL_FLOW_NUMBERED = 1 << 9,   /* id_last is known */
+	KL_FLOW_SACK = 1 << 10,	     /* the sender's SYN permitted SACK */
+	KL_FLOW_LINUX = 1 << 11,     /* its SYN is laid out as Linux does it: such a sender numbers
+				      * the packets of each connection by themselves */
 	KL_FLOW_ACKS_AHEAD = 1 << 5, /* the receiver once acknowledged what the near side had not
 				      * seen: its acknowledgements prove nothing about the way */
+};
+
+/* What one segment at its near side told beside its numbers; see struct kl_flow, note. */
+enum kl_note {
+	KL_NOTE_QUIET = 1 << 0,	    /* the sender had nothing to reply to: it speaks unasked */
+	KL_NOTE_BEHIND = 1 << 1,    /* its bytes were already passed: an earlier copy was sent */
+	KL_NOTE_HOLE = 1 << 2,	    /* bytes before it were sent, and not seen here */
+	KL_NOTE_ACKS = 1 << 3,	    /* acknowledges, as the first, the last keepalive or answer */
+	KL_NOTE_DUPLICATE = 1 << 4, /* says that it got something twice */
+	KL_NOTE_SACK = 1 << 5,	    /* both ends permitted SACK */
+	KL_NOTE_CROSSED = 1 << 6,   /* events: far_copies is known */
+	KL_NOTE_ACKED = 1 << 7,	    /* events: acked is known */
+};
+
+/* Steps of the IP identification up to this are taken for missing packets, not for another way of
+ * numbering. */
+enum {
+	KL_ID_GAP_MAX = 32
 };
 
 /* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
@@ -46,20 +71,26 @@ struct kl_flow {
 	__u32 joined_seq; /* of the last keepalive or answer joined at the near side */
 	__u16 joined_len;
 	__u16 joined_copies;
-	__u8 flags;		   /* enum kl_flow_flag */
+	__u16 flags;		   /* enum kl_flow_flag */
+	__u16 id_last;		   /* highest IP identification at the near side */
+	__u16 id_missed;	   /* numbers left out up to there: packets not seen; wraps */
+	__u8 id_steps;		   /* how often the next number was one more; stays at 255 */
+	__u8 id_step;		   /* numbers left out just before the last near segment */
+	__u8 note;		   /* enum kl_note of the last near segment */
 	__u8 bare;		   /* bare_seq is valid */
 	__u8 probe_wait[KL_SIDES]; /* a probe passed this side and its answer did not yet */
 	__u8 seen[KL_SIDES];	   /* anything of this flow was seen at this side */
 	__u8 closing;		   /* KL_FIN or KL_RST, once sent by this end */
-	__u8 pad[5];
+	__u8 pad;
 };
 
 enum kl_conn_flag {
 	KL_CONN_SWAPPED = 1 << 0, /* both ports are signalling ports and the SYN overruled them */
 	KL_CONN_SYN = 1 << 1,	  /* seen from its start */
-	KL_CONN_NAMED = 1 << 2,	  /* the payload that names the device was handed to user space */
+	KL_CONN_NAMED = 1 << 2,	  /* the REGISTER that names the device was told whole */
 	KL_CONN_ALIAS = 1 << 3,	  /* --nat: the far side of a connection whose state is elsewhere */
 	KL_CONN_ACCESS = 1 << 4,  /* seen at the access side */
+	KL_CONN_TERMS = 1 << 5,	  /* the answer to it was told whole */
 };
 
 struct kl_conn {
@@ -122,7 +153,7 @@ KL_INLINE void kl_flow_raise_end(struct kl_flow *f, __u32 side, __u32 end)
 {
 	if (!(f->flags & (1 << side)) || kl_seq_before(f->end[side], end)) {
 		f->end[side] = end;
-		f->flags |= (__u8)(1 << side);
+		f->flags |= (__u16)(1 << side);
 	}
 }
 
@@ -143,7 +174,7 @@ KL_INLINE bool kl_conn_see_syn(struct kl_conn *c, const struct kl_sighting *at,
 		c->flags = (c->flags & ~(__u32)KL_CONN_NAMED) | KL_CONN_SYN;
 	}
 	f->isn = s->seq;
-	f->flags |= KL_FLOW_ISN;
+	f->flags |= KL_FLOW_ISN | (s->sack_permitted ? KL_FLOW_SACK | KL_FLOW_LINUX : 0);
 	return !(s->flags & KL_ACK);
 }
 
@@ -194,6 +225,67 @@ KL_INLINE __u32 kl_flow_bare_kind(struct kl_conn *c, const struct kl_sighting *a
 }
 
 /*
+ * Many stacks number the packets of a connection one by one (Linux does). Then a number left out
+ * is a packet that was sent and not seen here. Near side only.
+ */
+KL_INLINE void kl_flow_number(struct kl_flow *f, __u16 id)
+{
+	__u16 step = (__u16)(id - f->id_last);
+
+	f->id_step = 0;
+	if (!id && f->id_last != 0xffff)
+		return; /* not numbered: DF is set and no one needs it (RFC 6864) */
+	if (!(f->flags & KL_FLOW_NUMBERED) ||
+	    (step > KL_ID_GAP_MAX && step < 0x10000 - KL_ID_GAP_MAX)) {
+		f->flags |= KL_FLOW_NUMBERED;
+		f->id_last = id;
+		f->id_steps = 0;
+	} else if (step == 0) {
+		return;
+	} else if (step > KL_ID_GAP_MAX) {
+		f->id_missed--; /* late, not missing */
+	} else {
+		f->id_step = (__u8)(step - 1);
+		f->id_missed += f->id_step;
+		f->id_last = id;
+		if (step == 1 && f->id_steps < 0xff)
+			f->id_steps++;
+	}
+}
+
+/* At the near side, before the segment becomes part of the state. */
+KL_INLINE void kl_flow_take_note(struct kl_flow *f, struct kl_flow *peer, __u32 side,
+				 const struct kl_segment *s)
+{
+	__u8 note = 0;
+
+	if (!(peer->flags & KL_FLOW_UNHEARD) && !peer->probe_wait[side])
+		note |= KL_NOTE_QUIET;
+	peer->flags &= (__u16)~KL_FLOW_UNHEARD;
+	if (!(s->flags & (KL_SYN | KL_RST)) && (f->flags & (1 << side))) {
+		if (kl_seq_before(f->end[side], s->seq))
+			note |= KL_NOTE_HOLE;
+		else if (s->payload_len > 1 && kl_seq_before(s->seq, f->end[side]))
+			note |= KL_NOTE_BEHIND;
+	}
+	if ((peer->flags & KL_FLOW_AWAITED) && (s->flags & (KL_ACK | KL_RST)) == KL_ACK &&
+	    !kl_seq_before(s->ack, peer->joined_seq + peer->joined_len)) {
+		peer->flags &= (__u16)~KL_FLOW_AWAITED;
+		note |= KL_NOTE_ACKS;
+	}
+	/* Of what was sent several times; else an acknowledgement repeats for many reasons. */
+	if (s->duplicate_seen ||
+	    (!s->payload_len && !(note & KL_NOTE_ACKS) && peer->joined_copies > 1 &&
+	     s->ack == peer->joined_seq + peer->joined_len && s->ack == peer->acked))
+		note |= KL_NOTE_DUPLICATE;
+	if (f->flags & peer->flags & KL_FLOW_SACK)
+		note |= KL_NOTE_SACK;
+	f->note = note;
+	if (s->family == 4)
+		kl_flow_number(f, s->ip_id);
+}
+
+/*
  * Takes note of one segment (one sub-segment of an aggregate at a time: seq and payload_len are
  * its own). Call it after kl_flow_bare_kind(), which wants to know the state before.
  */
@@ -204,6 +296,10 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 	struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
 	__u32 side = at->side & 1, other = side ^ 1;
 
+	if (kl_is_near(at->side, at->direction))
+		kl_flow_take_note(f, peer, side, s);
+	else if (s->payload_len || (s->flags & (KL_SYN | KL_FIN)))
+		f->flags |= KL_FLOW_UNHEARD;
 	/* What the other side saw in an earlier epoch proves nothing about this one. */
 	if (f->last_epoch[other] == at->epoch && f->last_seq[other] == s->seq)
 		kl_flow_prove(f, at->now, at->epoch);

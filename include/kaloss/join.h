@@ -62,8 +62,12 @@ struct kl_join_entry {
 	__u8 flags;	 /* enum kl_join_flag */
 	__u16 delivered; /* of near, as far as told to the caller */
 	__u16 overdue;	 /* missing copies past the deadline when a further one came; not in near */
-	__u8 pad[6];
+	__u16 crossed;	 /* far copies in all; KL_CROSSED_UNKNOWN */
+	__u8 pad[4];
 };
+
+/* The entry had to be made anew, in the middle of the segment's copies. */
+#define KL_CROSSED_UNKNOWN 0xffff
 
 _Static_assert(sizeof(struct kl_join_entry) == 96, "no hidden padding");
 
@@ -95,6 +99,7 @@ struct kl_join_result {
 	__u16 copy;	  /* retransmission: 2 for the first one */
 	__u16 sent;	  /* to be added to the counters */
 	__u16 delivered;
+	__u16 crossed; /* near: far copies before this one; KL_CROSSED_UNKNOWN */
 	bool duplicate;
 	bool retransmission;
 	bool has_transit;
@@ -269,6 +274,7 @@ KL_INLINE void kl_join_sight_near(struct kl_join_entry *e, const struct kl_join_
 			e->later_us[i] = (__u32)(kl_since(now, e->first_ns) / KL_NS_PER_US);
 	}
 	ret->first = !e->copies;
+	ret->crossed = e->crossed;
 	ret->retransmission = e->copies > 0;
 	ret->gap_ns = e->near_ns ? kl_since(now, e->near_ns) : 0;
 	if (e->copies < 0xffff)
@@ -299,6 +305,8 @@ KL_INLINE void kl_join_sight_far(struct kl_join_entry *e, const struct kl_join_s
 		kl_join_restart(e, now, s->proven);
 	}
 	e->far++;
+	if (e->crossed < KL_CROSSED_UNKNOWN - 1)
+		e->crossed++;
 	e->far_ns = now;
 	e->far_stamp = stamp;
 	if (e->near == 1 && e->far == 1) {

@@ -216,8 +216,15 @@ KL_INLINE void kl_parse_options(const __u8 *tcp, const __u8 *end, __u32 tcp_len,
 		left -= 12;
 	}
 	/* A block before ack reports a duplicate (RFC 2883), and asks for nothing. */
-	if (left >= 12 && sack + 12 <= end && (kl_be32(sack) & 0xffffff00) == 0x01010500)
+	if (left >= 12 && sack + 12 <= end && (kl_be32(sack) & 0xffffff00) == 0x01010500) {
 		ret->asks_again = kl_seq_before(ret->ack, kl_be32(sack + 4));
+		ret->duplicate_seen = !ret->asks_again;
+	}
+	/* A SYN as Linux lays it out: MSS, SACK-permitted before timestamps or padded. Others have
+	 * the same options in another order; of them it is then not known. */
+	if ((ret->flags & KL_SYN) && left >= 8 && tcp + KL_TCP_LEN + 8 <= end)
+		ret->sack_permitted = (kl_be32(tcp + KL_TCP_LEN + 4) >> 16) == 0x0402 ||
+				      kl_be32(tcp + KL_TCP_LEN + 4) == 0x01010402;
 }
 
 /*

@@ -122,12 +122,14 @@ struct kl_segment {
 	__u32 payload_len;
 	__u16 payload_off; /* from the start of the frame */
 	__u16 window;
-	__u16 ip_id;	 /* IPv4 only */
-	__u16 vlan;	 /* outer VLAN id; 0: none */
-	__u8 family;	 /* 4 or 6 */
-	__u8 flags;	 /* enum kl_tcp_flag */
-	bool asks_again; /* a SACK block beyond ack (RFC 2018): what starts at ack is missing */
-	__u8 pad[3];
+	__u16 ip_id;	     /* IPv4 only */
+	__u16 vlan;	     /* outer VLAN id; 0: none */
+	__u8 family;	     /* 4 or 6 */
+	__u8 flags;	     /* enum kl_tcp_flag */
+	bool asks_again;     /* a SACK block beyond ack (RFC 2018): what starts at ack is missing */
+	bool duplicate_seen; /* a SACK block before ack (RFC 2883): something arrived twice */
+	bool sack_permitted; /* SYN: this end reads SACK blocks; see kl_parse_options() */
+	__u8 pad;
 	__u8 mac_src[6];
 	__u8 mac_dst[6];
 };

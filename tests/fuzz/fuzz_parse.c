@@ -56,6 +56,8 @@ static void classify(__u32 service, const __u8 *payload, __u32 len)
 	memset(window + window_len, 0, sizeof(padded) - window_len);
 	require(kind == kl_classify_window(r.scan, r.kind, window, window_len));
 	free(window);
+	require(!(kind & KL_KIND_LEAVES) || r.scan == KL_SCAN_REGISTER);
+	kind &= ~(__u32)KL_KIND_LEAVES;
 	require(kind < KL_KINDS);
 	if (r.scan == KL_SCAN_SCCP)
 		require(kind == KL_SCCP_KEEPALIVE || kind == KL_SCCP_KEEPALIVE_ACK ||

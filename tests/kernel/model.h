@@ -5,12 +5,13 @@
  */
 #pragma once
 
-#include <kaloss/abi.h>
+#include <core/follow.h>
 #include <kaloss/parse.h>
 
 enum {
 	MODEL_BUCKETS = 16,
-	MODEL_CONNS = 16
+	MODEL_CONNS = 16,
+	MODEL_EVENTS = 256
 };
 
 struct model_hook {
@@ -29,9 +30,10 @@ struct model {
 	__u32 conns;
 	struct kl_bucket join[MODEL_BUCKETS];
 	struct kl_counters counters; /* only tally, segments and incident */
-	__u32 events[KL_EVENT_NAME + 1];
-	__u32 name_len; /* of the last payload that names a device */
-	__u8 name[KL_WINDOW_BYTES];
+	struct kl_event events[MODEL_EVENTS];
+	__u32 event_count;
+	__u32 payload_len; /* of the last payload told */
+	__u8 payload[KL_WINDOW_BYTES];
 	__u64 now;
 };
 

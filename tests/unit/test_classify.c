@@ -20,6 +20,7 @@ static const char *const kind_name[KL_KINDS] = {
 };
 
 static struct kl_head_result last_head;
+static __u32 last_kind; /* as the window gave it */
 
 static __u32 classify(__u32 service, const void *payload, __u32 len)
 {
@@ -36,8 +37,9 @@ static __u32 classify(__u32 service, const void *payload, __u32 len)
 		window[i] = (__u8)bait[i % (sizeof(bait) - 1)];
 	memcpy(window, payload, window_len);
 	memset(window + window_len, 0, KL_WINDOW_ZEROED);
-	return kl_classify_window(last_head.scan, last_head.kind,
-				  guard_copy(1, window, sizeof(window)), window_len);
+	last_kind = kl_classify_window(last_head.scan, last_head.kind,
+				       guard_copy(1, window, sizeof(window)), window_len);
+	return last_kind & KL_KIND_MASK;
 }
 
 static void expect(__u32 service, const struct pkt_payload *p, __u32 want, const char *name)
@@ -53,7 +55,7 @@ static const struct {
 	const char *name;
 	const char *messages; /* see put_messages() */
 	__u32 want;
-	bool names_device;
+	bool tells;
 } sccp_cases[] = {
 	{ "a keepalive", "K", KL_SCCP_KEEPALIVE },
 	{ "an answer", "A", KL_SCCP_KEEPALIVE_ACK },
@@ -159,7 +161,7 @@ Test(classify, sccp)
 
 		put_messages(&p, sccp_cases[i].messages);
 		expect(KL_SCCP, &p, sccp_cases[i].want, sccp_cases[i].name);
-		cr_expect_eq(last_head.names_device, sccp_cases[i].names_device, "%s",
+		cr_expect_eq(last_head.tells != KL_TELLS_NOTHING, sccp_cases[i].tells, "%s",
 			     sccp_cases[i].name);
 	}
 }
@@ -316,11 +318,35 @@ Test(classify, a_register_names_the_device)
 
 	pkt_sip_register(&p, &(struct pkt_register){ .expires = "3600" });
 	expect(KL_SIP, &p, KL_SIP_REGISTER, "REGISTER");
-	cr_expect(last_head.names_device);
+	cr_expect_eq(last_head.tells, KL_TELLS_DEVICE);
 	p.len = 0;
 	pkt_sip_options(&p);
 	expect(KL_SIP, &p, KL_SIP_OPTIONS, "OPTIONS");
-	cr_expect_not(last_head.names_device);
+	cr_expect_eq(last_head.tells, KL_TELLS_NOTHING);
+}
+
+Test(classify, a_register_that_leaves)
+{
+	static const struct {
+		const char *name, *text;
+		bool leaves;
+	} cases[] = {
+		{ "Expires 0", "REGISTER sip:a SIP/2.0\r\nExpires: 0\r\n\r\n", true },
+		{ "Expires 3600", "REGISTER sip:a SIP/2.0\r\nExpires: 3600\r\n\r\n", false },
+		{ "no Expires", "REGISTER sip:a SIP/2.0\r\nCSeq: 1 REGISTER\r\n\r\n", false },
+		{ "a backup's keepalive",
+		  "REGISTER sip:a SIP/2.0\r\nContact: <sip:b>;expires=0;cisco-keep-alive\r\n"
+		  "Expires: 0\r\n\r\n",
+		  false },
+	};
+
+	for (__u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pkt_payload p = { 0 };
+
+		pkt_text(&p, cases[i].text);
+		classify(KL_SIP, p.data, p.len);
+		cr_expect_eq(!!(last_kind & KL_KIND_LEAVES), cases[i].leaves, "%s", cases[i].name);
+	}
 }
 
 Test(classify, registers_of_890_bytes)

@@ -266,6 +266,24 @@ static int set_tc_filters(struct kl_options *o, const char *value, struct kl_err
 	return 0;
 }
 
+static int set_sip_grace(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_MS, 86400 * KL_NS_PER_S, &o->sip_grace_ns, err);
+}
+
+static int set_sccp_missed(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1, 100, &o->sccp_missed, err);
+}
+
+static int set_per_phone(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	(void)value;
+	(void)err;
+	o->per_phone = true;
+	return 0;
+}
+
 static int set_self_cost(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	(void)value;
@@ -310,6 +328,12 @@ static const struct option_def options[] = {
 	{ "format", "text|jsonl", WATCH, set_format, "default text" },
 	{ "output", "FILE", WATCH, set_output, "write records to FILE instead of standard output" },
 	{ "color", "auto|always|never", BOTH, set_color, "default auto: only on a terminal" },
+	{ "per-phone", NULL, WATCH, set_per_phone, "list all sessions in the summary" },
+	{ "sip-grace", "DURATION", WATCH, set_sip_grace,
+	  "how long the call server waits for a refresh that is due; default 15s" },
+	{ "sccp-missed", "N", WATCH, set_sccp_missed,
+	  "keepalive intervals after which the call server gives an SCCP phone up;\n"
+	  "default 3" },
 	{ "self-cost", NULL, WATCH, set_self_cost,
 	  "have the kernel measure our programs, and show ns a run at the end" },
 	{ "help", NULL, BOTH, set_help, "this text" },
@@ -325,6 +349,8 @@ static void set_defaults(struct kl_options *o)
 			.ring_bytes = RING_BYTES,
 		},
 		.interval_ns = KL_NS_PER_S,
+		.sip_grace_ns = KL_SIP_GRACE_NS,
+		.sccp_missed = KL_SCCP_MISSED_MAX,
 	};
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		o->live.ports[service][0] = default_port[service];

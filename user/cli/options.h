@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/session.h"
 #include "source/live.h"
 #include "util/error.h"
 
@@ -27,6 +28,9 @@ struct kl_options {
 	uint64_t duration_ns; /* 0: until stopped */
 	enum kl_format format;
 	enum kl_color color;
+	bool per_phone;
+	uint64_t sip_grace_ns;
+	uint32_t sccp_missed;
 	const char *output; /* NULL: standard output. Points into argv. */
 	bool help;
 };

@@ -18,11 +18,12 @@
 #include "util/duration.h"
 
 enum {
-	BEAT_MS = 100,	      /* how often events are fetched */
-	SWEEP_EVERY_MS = 250, /* how often the join is swept */
-	WALK_EVERY_S = 30,    /* how often the kernel's connections are looked through */
-	CLOSED_KEEP_S = 5,    /* a closed connection is forgotten after this */
-	EVICT_SILENT_S = 300, /* where room is needed: longer than most keepalive periods */
+	BEAT_MS = 100,	       /* how often events are fetched */
+	SWEEP_EVERY_MS = 250,  /* how often the join is swept */
+	EVENTS_SETTLE_MS = 10, /* how long an event may be on its way */
+	WALK_EVERY_S = 30,     /* how often the kernel's connections are looked through */
+	CLOSED_KEEP_S = 5,     /* a closed connection is forgotten after this */
+	EVICT_SILENT_S = 300,  /* where room is needed: longer than most keepalive periods */
 	SILENT_KEEP_S =
 		3600, /* one that says nothing, after this: longer than any SIP expiry in use */
 };
@@ -40,6 +41,8 @@ struct watch {
 	size_t most_phones;	     /* at any tick so far */
 	uint64_t events_lost;	     /* at the last walk */
 	uint64_t refused;
+	uint64_t evicted;			     /* sessions, at the last tick */
+	uint64_t inferred[KL_DIRECTIONS][KL_WHERES]; /* at the last tick */
 	uint64_t evict_before_ns; /* a walk forgets connections silent since then */
 	int report_error;	  /* negative errno of the first write that failed */
 	int error;
@@ -58,57 +61,119 @@ static void keep_report_error(struct watch *w, int r)
 		w->report_error = r;
 }
 
-static void fill_party(const struct kl_session *s, const struct kl_endpoints *ends, uint16_t vlan,
-		       const uint8_t *mac, struct kl_party *ret)
+static void fill_party(const struct kl_session *s, struct kl_party *ret)
 {
-	*ret = (struct kl_party){ .ends = *ends, .vlan = vlan };
-	memcpy(ret->mac, mac, sizeof(ret->mac));
-	if (s && s->device[0])
+	*ret = (struct kl_party){ .ends = s->ends, .vlan = s->vlan, .probable = s->probable };
+	memcpy(ret->mac, s->mac, sizeof(ret->mac));
+	if (s->device[0])
 		ret->device = s->device;
 }
 
-static void report_session(struct watch *w, const struct kl_session_change *change,
-			   uint64_t time_ns)
+static const char *or_null(const char *text)
 {
-	struct kl_session_record record = { .time_ns = wall(w, time_ns), .change = *change };
-
-	if (change->what == KL_SESSION_SAME || !change->session)
-		return;
-	fill_party(change->session, &change->session->ends, change->session->vlan,
-		   change->session->mac, &record.party);
-	keep_report_error(w, w->report.format->session(&w->report, &record));
+	return text[0] ? text : NULL;
 }
 
-static void report_retransmission(struct watch *w, const struct kl_event *e)
+static int report_session(struct watch *w, const struct kl_story *story)
 {
-	struct kl_retransmission record = {
-		.time_ns = wall(w, e->time_ns),
-		.direction = e->direction,
-		.kind = e->kind,
-		.seq = e->seq,
-		.length = e->payload_len,
-		.gap_ns = e->gap_ns,
-		.copy = e->copy,
+	const struct kl_session *s = story->session;
+	struct kl_session_record record = {
+		.time_ns = wall(w, story->time_ns),
+		.event = story->type,
+		.by = story->by,
+		.how = story->how,
+		.role = (enum kl_role)s->role,
+		.period_us = s->schedule.period_us,
+		.jitter_us = s->schedule.jitter_us,
+		.failure = or_null(s->failure),
 	};
 
-	fill_party(kl_sessions_find(w->sessions, e->conn_id), &e->ends, e->vlan, e->phone_mac,
-		   &record.party);
-	keep_report_error(w, w->report.format->retransmission(&w->report, &record));
+	fill_party(s, &record.party);
+	return w->report.format->session(&w->report, &record);
+}
+
+static int report_retransmission(struct watch *w, const struct kl_story *story)
+{
+	struct kl_retransmission record = {
+		.time_ns = wall(w, story->time_ns),
+		.direction = story->direction,
+		.kind = story->kind,
+		.seq = story->seq,
+		.length = story->length,
+		.gap_ns = story->gap_ns,
+		.rto_ns = story->rto_ns,
+		.copy = story->copy,
+		.inferred = story->inferred,
+		.remark = or_null(story->text),
+	};
+
+	fill_party(story->session, &record.party);
+	return w->report.format->retransmission(&w->report, &record);
+}
+
+static int report_inferred(struct watch *w, const struct kl_story *story)
+{
+	struct kl_loss record = {
+		.time_ns = wall(w, story->time_ns),
+		.where = story->where,
+		.direction = story->direction,
+		.kind = story->kind,
+		.seq = story->seq,
+		.length = story->length,
+		.copies = { story->copies[KL_ACCESS], story->copies[KL_CUCM] },
+		.late_ns = story->late_ns,
+		.evidence = story->text,
+	};
+
+	fill_party(story->session, &record.party);
+	return w->report.format->loss(&w->report, &record);
+}
+
+static int report_forecast(struct watch *w, const struct kl_story *story)
+{
+	struct kl_forecast_record record = {
+		.time_ns = wall(w, story->time_ns),
+		.state = story->state,
+		.at_ns = wall(w, story->at_ns),
+		.because = story->text,
+	};
+
+	fill_party(story->session, &record.party);
+	return w->report.format->forecast(&w->report, &record);
+}
+
+static void take_story(const struct kl_story *story, void *arg)
+{
+	struct watch *w = arg;
+	int r;
+
+	switch (story->type) {
+	case KL_STORY_RETRANSMISSION:
+		r = report_retransmission(w, story);
+		break;
+	case KL_STORY_LOSS:
+		r = report_inferred(w, story);
+		break;
+	case KL_STORY_FORECAST:
+		r = report_forecast(w, story);
+		break;
+	default:
+		r = report_session(w, story);
+		break;
+	}
+	keep_report_error(w, r);
 }
 
 static void take_event(const struct kl_event *e, void *arg)
 {
+	const struct kl_payload_event *with = (const struct kl_payload_event *)e;
+	bool has_payload = e->type == KL_EVENT_PAYLOAD;
 	struct watch *w = arg;
-	struct kl_session_change change;
-	int r = kl_sessions_feed(w->sessions, e, &change);
+	int r = kl_sessions_feed(w->sessions, e, has_payload ? with->payload : NULL,
+				 has_payload ? with->len : 0);
 
-	if (r) {
+	if (r)
 		w->error = r;
-		return;
-	}
-	report_session(w, &change, e->time_ns);
-	if (e->type == KL_EVENT_RETRANSMISSION)
-		report_retransmission(w, e);
 }
 
 /* When the copy of this number (from 0) was seen at the near side; of the first where not known. */
@@ -126,6 +191,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 	const struct kl_join_entry *e = &j->entry;
 	__u32 direction = e->key.len_direction & 1;
 	struct watch *w = arg;
+	const struct kl_session *session = kl_sessions_find(w->sessions, e->conn_id);
 	struct kl_loss loss = {
 		.where = KL_BETWEEN,
 		.direction = direction,
@@ -134,10 +200,14 @@ static void take_loss(const struct kl_judged *j, void *arg)
 		.length = e->key.len_direction >> 1,
 	};
 
-	fill_party(kl_sessions_find(w->sessions, e->conn_id), &j->ends, j->vlan, j->phone_mac,
-		   &loss.party);
+	loss.party = (struct kl_party){ .ends = j->ends, .vlan = j->vlan };
+	memcpy(loss.party.mac, j->phone_mac, sizeof(loss.party.mac));
+	if (session && session->device[0])
+		loss.party.device = session->device;
 	loss.copies[direction] = e->near + e->overdue; /* those are not in near */
 	loss.copies[direction ^ 1] = kl_join_far(e);
+	kl_sessions_lost_between(w->sessions, e->conn_id, direction, loss.seq, loss.length,
+				 j->missing, true);
 	for (unsigned copy = 0; copy < j->missing; copy++) {
 		loss.time_ns = wall(w, copy_time(e, copy));
 		keep_report_error(w, w->report.format->loss(&w->report, &loss));
@@ -171,7 +241,9 @@ static void watch_links(struct watch *w)
 static void forget(struct watch *w, uint64_t id)
 {
 	kl_live_forget(w->live, id);
-	kl_sessions_remove(w->sessions, id);
+	/* A list of all sessions at the end holds those that ended, as far as there is room. */
+	if (!w->o->per_phone)
+		kl_sessions_remove(w->sessions, id);
 }
 
 static void take_connection(uint64_t id, const struct kl_conn *conn, void *arg)
@@ -179,26 +251,16 @@ static void take_connection(uint64_t id, const struct kl_conn *conn, void *arg)
 	struct watch *w = arg;
 	bool closed = conn->flow[KL_TO_CUCM].closing || conn->flow[KL_TO_PHONE].closing;
 	uint64_t quiet_ns = w->now_ns > conn->seen_ns ? w->now_ns - conn->seen_ns : 0;
-	struct kl_session_change change;
 	bool one_way;
 
-	if (kl_sessions_meet(w->sessions, id, conn, &change, &one_way))
+	if (kl_sessions_meet(w->sessions, id, conn, w->now_ns, &one_way))
 		w->error = -ENOMEM;
-	else
-		report_session(w, &change, w->now_ns);
 	w->tally.own.one_way += one_way;
 
 	if (closed && quiet_ns > CLOSED_KEEP_S * KL_NS_PER_S) {
 		forget(w, id);
 	} else if (conn->seen_ns < w->evict_before_ns || quiet_ns > SILENT_KEEP_S * KL_NS_PER_S) {
-		const struct kl_session *s = kl_sessions_find(w->sessions, id);
-
-		if (s && !s->closed_ns) {
-			change = (struct kl_session_change){ .what = KL_SESSION_STOP,
-							     .how = KL_HOW_TIMEOUT,
-							     .session = s };
-			report_session(w, &change, w->now_ns);
-		}
+		kl_sessions_time_out(w->sessions, id, w->now_ns);
 		w->tally.own.flows_evicted += conn->seen_ns < w->evict_before_ns;
 		forget(w, id);
 	}
@@ -227,6 +289,19 @@ static int sweep(struct watch *w)
 	return r;
 }
 
+/* What was inferred since the last tick. */
+static void take_inferred(struct watch *w, uint64_t ret[KL_DIRECTIONS][KL_WHERES])
+{
+	for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
+		for (int where = 0; where < KL_WHERES; where++) {
+			uint64_t now = kl_sessions_inferred(w->sessions, d, (enum kl_where)where);
+
+			ret[d][where] = now - w->inferred[d][where];
+			w->inferred[d][where] = now;
+		}
+	}
+}
+
 static int tick(struct watch *w, struct kl_tally_report *ret)
 {
 	struct kl_counters counters;
@@ -247,7 +322,13 @@ static int tick(struct watch *w, struct kl_tally_report *ret)
 		walk_connections(w, full);
 	w->refused = counters.incident[KL_CONNS_REFUSED];
 	w->events_lost = counters.incident[KL_EVENTS_LOST];
+	w->tally.own.flows_evicted += kl_sessions_evicted(w->sessions) - w->evicted;
+	w->evicted = kl_sessions_evicted(w->sessions);
+	for (__u32 d = 0; d < KL_DIRECTIONS; d++)
+		w->tally.own.retransmitted[d] = kl_sessions_inferred_retransmissions(w->sessions,
+										     d);
 	kl_tally_tick(&w->tally, &counters, &maxima, ret);
+	take_inferred(w, record.inferred);
 	record.time_ns = wall(w, w->now_ns);
 	record.interval_s = (double)(w->now_ns - w->tick_ns) / 1e9;
 	record.phones = kl_sessions_phones(w->sessions);
@@ -277,6 +358,15 @@ static int fetch_events(struct watch *w)
 	return r;
 }
 
+/* All events from before `now` are in. (One that a CPU is still writing may be a moment older.) */
+static void advance_sessions(struct watch *w)
+{
+	uint64_t settled_ns = w->now_ns - EVENTS_SETTLE_MS * KL_NS_PER_MS;
+
+	if (w->now_ns > EVENTS_SETTLE_MS * KL_NS_PER_MS)
+		kl_sessions_advance(w->sessions, settled_ns);
+}
+
 /* Fetches what there is to fetch. Returns a negative errno where going on makes no sense. */
 static int beat(struct watch *w)
 {
@@ -288,6 +378,7 @@ static int beat(struct watch *w)
 		r = sweep(w);
 	if (r)
 		return r;
+	advance_sessions(w);
 	if (w->now_ns - w->tick_ns >= w->o->interval_ns) {
 		struct kl_tally_report report;
 
@@ -394,6 +485,9 @@ static int summarize(struct watch *w)
 	record.interval_s = (double)(w->now_ns - w->start_ns) / 1e9;
 	record.phones = w->most_phones;
 	record.tally = &w->tally.total;
+	memcpy(record.inferred, w->inferred, sizeof(record.inferred));
+	if (w->o->per_phone)
+		record.sessions = w->sessions;
 	keep_report_error(w, w->report.format->summary(&w->report, &record));
 	keep_report_error(w, kl_report_flush(&w->report));
 	return w->report_error;
@@ -443,6 +537,15 @@ static bool wants_color(const struct kl_options *o, FILE *out)
 
 static int watch(struct watch *w, int signals, FILE *out)
 {
+	struct kl_sessions_config sessions = {
+		.max = w->o->live.connections,
+		.deadline_ns = w->o->live.deadline_ns,
+		.sip_grace_ns = w->o->sip_grace_ns,
+		.sccp_missed = w->o->sccp_missed,
+		.two_sided = true,
+		.handler = take_story,
+		.arg = w,
+	};
 	struct kl_error err = {};
 	int r;
 
@@ -451,7 +554,7 @@ static int watch(struct watch *w, int signals, FILE *out)
 		.color = wants_color(w->o, out),
 		.format = w->o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
 	};
-	if ((r = kl_sessions_new(&w->sessions)))
+	if ((r = kl_sessions_new(&sessions, &w->sessions)))
 		kl_fail(&err, r, "out of memory");
 	else if (!(r = kl_live_open(&w->o->live, &w->live, &err)))
 		r = open_links(w, &err);

@@ -4,129 +4,145 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#include "core/session_state.h"
 
 /* How long a connection may be seen in one direction before that says something. */
 #define ONE_WAY_NS (2000 * KL_NS_PER_MS)
 
-struct phone_key {
-	uint32_t address[4];
-	uint32_t family;
-	char device[KL_DEVICE_NAME + 3]; /* empty: the address itself */
-};
-
-struct phone {
-	struct phone_key key;
-	size_t sessions; /* that live; of an address: those without a known name */
-	size_t devices;	 /* of an address: its named phones */
-	UT_hash_handle hh;
-};
-
-struct node {
-	struct kl_session session;
-	UT_hash_handle hh;
-};
-
-struct kl_sessions {
-	struct node *nodes;
-	struct phone *phones;
-	size_t phone_count;
-};
-
-int kl_sessions_new(struct kl_sessions **ret)
+const char *kl_role_name(enum kl_role role)
 {
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : -ENOMEM;
+	static const char *const names[] = { "unknown", "primary", "backup" };
+
+	return names[role];
+}
+
+const char *kl_where_name(enum kl_where where)
+{
+	static const char *const names[] = { "between", "phone_side", "cucm_side", "unknown" };
+
+	return names[where];
+}
+
+int kl_sessions_new(const struct kl_sessions_config *config, struct kl_sessions **ret)
+{
+	struct kl_sessions *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->config = *config;
+	if (!s->config.sip_grace_ns)
+		s->config.sip_grace_ns = KL_SIP_GRACE_NS;
+	if (!s->config.sccp_missed)
+		s->config.sccp_missed = KL_SCCP_MISSED_MAX;
+	if (kl_phones_new(&s->phones)) {
+		free(s);
+		return -ENOMEM;
+	}
+	*ret = s;
+	return 0;
 }
 
 void kl_sessions_free(struct kl_sessions *s)
 {
-	struct phone *phone, *next_phone;
-	struct node *node, *next_node;
+	struct kl_node *node, *next;
 
 	if (!s)
 		return;
-	HASH_ITER(hh, s->nodes, node, next_node)
+	HASH_ITER(hh, s->nodes, node, next)
 	{
 		HASH_DEL(s->nodes, node);
 		free(node);
 	}
-	HASH_ITER(hh, s->phones, phone, next_phone)
-	{
-		HASH_DEL(s->phones, phone);
-		free(phone);
-	}
+	kl_phones_free(s->phones);
 	free(s);
 }
 
-static struct phone *get_phone(struct kl_sessions *s, const struct kl_endpoints *ends,
-			       const char *device)
-{
-	struct phone_key key = { .family = ends->family };
-	struct phone *phone;
+/* ---- What is waited for ---- */
 
-	memcpy(key.address, ends->phone, sizeof(key.address));
-	strncpy(key.device, device, sizeof(key.device) - 1);
-	HASH_FIND(hh, s->phones, &key, sizeof(key), phone);
-	if (phone)
-		return phone;
-	phone = calloc(1, sizeof(*phone));
-	if (!phone)
-		return NULL;
-	phone->key = key;
-	HASH_ADD(hh, s->phones, key, sizeof(key), phone);
-	return phone;
-}
-
-static void put_phone(struct kl_sessions *s, struct phone *phone)
+static void stop_waiting(struct kl_sessions *s, struct kl_node *n)
 {
-	if (phone->sessions || phone->devices)
+	if (!n->wake_ns)
 		return;
-	HASH_DEL(s->phones, phone);
-	free(phone);
+	DL_DELETE2(s->wheel[n->wheel], n, wheel_prev, wheel_next);
+	n->wake_ns = 0;
 }
 
-/* How many phones an address stands for. */
-static size_t phones_at(const struct phone *address)
+/* Beyond the wheel's reach, it is looked at in between and waits on. */
+static void wait_until(struct kl_sessions *s, struct kl_node *n, uint64_t wake_ns)
 {
-	if (address->devices)
-		return address->devices;
-	return address->sessions ? 1 : 0;
+	uint64_t reach_ns = s->wheel_ns + (KL_WHEEL_SLOTS - 2) * KL_WHEEL_TICK_NS;
+
+	stop_waiting(s, n);
+	if (!wake_ns)
+		return;
+	if (wake_ns < s->wheel_ns)
+		wake_ns = s->wheel_ns;
+	if (wake_ns > reach_ns)
+		wake_ns = reach_ns;
+	n->wake_ns = wake_ns;
+	n->wheel = (uint32_t)(wake_ns / KL_WHEEL_TICK_NS % KL_WHEEL_SLOTS);
+	DL_APPEND2(s->wheel[n->wheel], n, wheel_prev, wheel_next);
 }
 
-/* A living session comes (by is 1) or goes (-1). */
-static int count_phone(struct kl_sessions *s, const struct kl_session *session, int by)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-	struct phone *address = get_phone(s, &session->ends, "");
-	struct phone *device = NULL;
+	if (!a || !b)
+		return a ? a : b;
+	return a < b ? a : b;
+}
 
-	if (!address)
-		return -ENOMEM;
-	if (session->device[0]) {
-		device = get_phone(s, &session->ends, session->device);
-		if (!device) {
-			put_phone(s, address);
-			return -ENOMEM;
+static void wait_again(struct kl_sessions *s, struct kl_node *n)
+{
+	uint64_t wake_ns = kl_forecast_wake_ns(s, n);
+
+	for (int d = 0; d < KL_DIRECTIONS; d++)
+		wake_ns = earlier(wake_ns, n->flow[d].episode.settle_ns);
+	wait_until(s, n, wake_ns);
+}
+
+static void look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
+{
+	kl_loss_settle(s, n, now_ns);
+	kl_forecast_look(s, n, now_ns);
+	wait_again(s, n);
+}
+
+void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns)
+{
+	uint64_t slots = 0;
+
+	if (!s->wheel_ns || now_ns > s->wheel_ns + KL_WHEEL_SLOTS * KL_WHEEL_TICK_NS)
+		slots = KL_WHEEL_SLOTS; /* the clock jumped, or starts: all of them */
+	else if (now_ns > s->wheel_ns)
+		slots = now_ns / KL_WHEEL_TICK_NS - s->wheel_ns / KL_WHEEL_TICK_NS + 1;
+	for (uint64_t i = 0; i < slots && i < KL_WHEEL_SLOTS; i++) {
+		uint64_t slot = s->wheel_ns / KL_WHEEL_TICK_NS + i;
+		struct kl_node *due = s->wheel[slot % KL_WHEEL_SLOTS], *n, *next;
+
+		/* What is not due yet goes back, perhaps into this very slot. */
+		s->wheel[slot % KL_WHEEL_SLOTS] = NULL;
+		DL_FOREACH_SAFE2(due, n, next, wheel_next)
+		{
+			uint64_t wake_ns = n->wake_ns;
+
+			DL_DELETE2(due, n, wheel_prev, wheel_next);
+			n->wake_ns = 0;
+			if (wake_ns <= now_ns)
+				look(s, n, now_ns);
+			else
+				wait_until(s, n, wake_ns);
 		}
 	}
-	s->phone_count -= phones_at(address);
-	if (device) {
-		bool had = device->sessions > 0;
-
-		device->sessions += (size_t)by;
-		address->devices += (size_t)(device->sessions > 0) - (size_t)had;
-		put_phone(s, device);
-	} else {
-		address->sessions += (size_t)by;
-	}
-	s->phone_count += phones_at(address);
-	put_phone(s, address);
-	return 0;
+	if (now_ns > s->wheel_ns)
+		s->wheel_ns = now_ns;
 }
 
-static struct node *find(const struct kl_sessions *s, uint64_t id)
+/* ---- The table ---- */
+
+static struct kl_node *find(const struct kl_sessions *s, uint64_t id)
 {
-	struct node *node;
+	struct kl_node *node;
 
 	HASH_FIND(hh, s->nodes, &id, sizeof(id), node);
 	return node;
@@ -134,114 +150,225 @@ static struct node *find(const struct kl_sessions *s, uint64_t id)
 
 const struct kl_session *kl_sessions_find(const struct kl_sessions *s, uint64_t id)
 {
-	struct node *node = find(s, id);
+	struct kl_node *node = find(s, id);
 
 	return node ? &node->session : NULL;
 }
 
-static struct node *add(struct kl_sessions *s, uint64_t id, const struct kl_endpoints *ends)
+static int count_phone(struct kl_sessions *s, const struct kl_session *session, int by)
 {
-	struct node *node = calloc(1, sizeof(*node));
+	return kl_phones_count_session(s->phones, &session->ends, session->device, by);
+}
 
-	if (!node)
+static void drop(struct kl_sessions *s, struct kl_node *n)
+{
+	if (!n->session.closed_ns)
+		count_phone(s, &n->session, -1);
+	stop_waiting(s, n);
+	DL_DELETE(s->order, n);
+	HASH_DEL(s->nodes, n);
+	free(n);
+}
+
+static void clear(struct kl_node *n, uint64_t now_ns)
+{
+	struct kl_session *session = &n->session;
+
+	*session = (struct kl_session){
+		.id = session->id,
+		.ends = session->ends,
+		.vlan = session->vlan,
+		.start_ns = now_ns,
+		.seen_ns = now_ns,
+	};
+	memset(n->flow, 0, sizeof(n->flow));
+	memset(n->late, 0, sizeof(n->late));
+	memset(n->tls_len, 0, sizeof(n->tls_len));
+	n->growth = (struct kl_growth){};
+	n->given_up_ns = 0;
+	n->answer_due_ns = 0;
+	n->clean_sample = false;
+}
+
+static struct kl_node *add(struct kl_sessions *s, uint64_t id, const struct kl_endpoints *ends,
+			   uint64_t now_ns)
+{
+	struct kl_node *n;
+
+	while (s->config.max && HASH_COUNT(s->nodes) >= s->config.max && s->order) {
+		if (!s->order->session.closed_ns)
+			s->evicted++;
+		drop(s, s->order);
+	}
+	n = calloc(1, sizeof(*n));
+	if (!n)
 		return NULL;
-	node->session.id = id;
-	node->session.ends = *ends;
-	if (count_phone(s, &node->session, 1)) {
-		free(node);
+	n->session.id = id;
+	n->session.ends = *ends;
+	clear(n, now_ns);
+	if (count_phone(s, &n->session, 1)) {
+		free(n);
 		return NULL;
 	}
-	HASH_ADD(hh, s->nodes, session.id, sizeof(node->session.id), node);
-	return node;
+	HASH_ADD(hh, s->nodes, session.id, sizeof(n->session.id), n);
+	DL_APPEND(s->order, n);
+	return n;
 }
 
 void kl_sessions_remove(struct kl_sessions *s, uint64_t id)
 {
-	struct node *node = find(s, id);
+	struct kl_node *node = find(s, id);
 
-	if (!node)
-		return;
-	if (!node->session.closed_ns)
-		count_phone(s, &node->session, -1);
-	HASH_DEL(s->nodes, node);
-	free(node);
+	if (node)
+		drop(s, node);
 }
 
-static int open_session(struct kl_sessions *s, struct node *node, const struct kl_event *e,
-			struct kl_session_change *ret)
+/* ---- Starts and ends ---- */
+
+static void tell_start(struct kl_sessions *s, const struct kl_node *n)
 {
-	if (node && !node->session.closed_ns && !(e->tcp_flags & KL_SYN))
+	struct kl_story story = kl_story_of(n, KL_STORY_START, n->session.start_ns);
+
+	story.by = n->session.from_syn ? KL_BY_PHONE : KL_BY_UNKNOWN;
+	kl_tell(s, &story);
+}
+
+static int open_session(struct kl_sessions *s, struct kl_node **node, const struct kl_event *e)
+{
+	bool from_syn = e->tcp_flags & KL_SYN;
+	struct kl_node *n = *node;
+
+	if (n && !n->session.closed_ns && !from_syn)
 		return 0; /* known by a walk already */
-	if (node) {
+	if (n) {
 		/* A new connection on old addresses: another SYN, perhaps after a lost FIN. */
-		if (node->session.closed_ns && count_phone(s, &node->session, 1))
+		kl_loss_end(s, n, e->time_ns);
+		kl_forecast_end(s, n, e->time_ns, KL_BY_UNKNOWN);
+		if (!n->session.closed_ns)
+			count_phone(s, &n->session, -1);
+		clear(n, e->time_ns);
+		if (count_phone(s, &n->session, 1))
 			return -ENOMEM;
-		node->session.closed_ns = 0;
-		node->session.one_way = false;
 	} else {
-		node = add(s, e->conn_id, &e->ends);
-		if (!node)
+		n = *node = add(s, e->conn_id, &e->ends, e->time_ns);
+		if (!n)
 			return -ENOMEM;
 	}
-	ret->what = KL_SESSION_START;
-	ret->by = e->tcp_flags & KL_SYN ? KL_BY_PHONE : KL_BY_UNKNOWN;
-	ret->session = &node->session;
-	return 0;
+	n->session.from_syn = from_syn;
+	return 1;
 }
 
-static void close_session(struct kl_sessions *s, struct node *node, const struct kl_event *e,
-			  struct kl_session_change *ret)
+static void end_session(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns,
+			enum kl_session_by by, enum kl_session_how how)
 {
-	if (node->session.closed_ns)
+	struct kl_story story = kl_story_of(n, KL_STORY_STOP, now_ns);
+
+	if (n->session.closed_ns)
 		return;
-	count_phone(s, &node->session, -1);
-	node->session.closed_ns = e->time_ns;
-	ret->what = KL_SESSION_STOP;
-	ret->by = e->direction == KL_TO_CUCM ? KL_BY_PHONE : KL_BY_CUCM;
-	ret->how = e->tcp_flags & KL_RST ? KL_HOW_RST : KL_HOW_FIN;
-	ret->session = &node->session;
+	kl_loss_end(s, n, now_ns);
+	kl_forecast_end(s, n, now_ns, by);
+	count_phone(s, &n->session, -1);
+	n->session.closed_ns = now_ns;
+	story.by = by;
+	story.how = how;
+	kl_tell(s, &story);
 }
 
-static int name_session(struct kl_sessions *s, struct kl_session *session,
-			const struct kl_name_event *event)
+static void close_session(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
-	char device[KL_DEVICE_NAME] = "";
-	int r = 0;
+	end_session(s, n, e->time_ns, e->direction == KL_TO_CUCM ? KL_BY_PHONE : KL_BY_CUCM,
+		    e->tcp_flags & KL_RST ? KL_HOW_RST : KL_HOW_FIN);
+}
 
-	if (!kl_find_device_name(event->payload, event->len, device) ||
-	    !strcmp(device, session->device))
+void kl_sessions_time_out(struct kl_sessions *s, uint64_t id, uint64_t now_ns)
+{
+	struct kl_node *node = find(s, id);
+
+	if (node)
+		end_session(s, node, now_ns, KL_BY_UNKNOWN, KL_HOW_TIMEOUT);
+}
+
+/* The phone is counted by its name from now on. */
+static int name_session(struct kl_sessions *s, struct kl_session *session, const char *device)
+{
+	if (!device[0] || !strcmp(device, session->device))
 		return 0;
-	/* The phone is counted by its name from now on. */
 	if (!session->closed_ns)
 		count_phone(s, session, -1);
 	memcpy(session->device, device, sizeof(session->device));
-	if (!session->closed_ns)
-		r = count_phone(s, session, 1);
-	return r;
+	return session->closed_ns ? 0 : count_phone(s, session, 1);
 }
 
-int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event,
-		     struct kl_session_change *ret)
+static int read_payload(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
+			const uint8_t *payload, size_t len)
+{
+	struct kl_message message;
+
+	kl_read_message(payload, len, &message);
+	if (name_session(s, &n->session, message.device))
+		return -ENOMEM;
+	kl_session_message(s, n, e, &message);
+	return 0;
+}
+
+/* ---- Events ---- */
+
+static void identify(struct kl_session *session, const struct kl_event *e)
 {
 	static const uint8_t no_mac[6];
-	struct node *node = find(s, event->conn_id);
-	int r = 0;
 
-	*ret = (struct kl_session_change){ .what = KL_SESSION_SAME };
-	if (event->type == KL_EVENT_OPEN) {
-		r = open_session(s, node, event, ret);
-		node = find(s, event->conn_id);
+	if (memcmp(e->phone_mac, no_mac, sizeof(no_mac)))
+		memcpy(session->mac, e->phone_mac, sizeof(session->mac));
+	if (e->vlan)
+		session->vlan = e->vlan;
+}
+
+int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint8_t *payload,
+		     size_t len)
+{
+	struct kl_node *n = find(s, e->conn_id);
+	int r = 0, opened = 0;
+
+	if (e->type == KL_EVENT_OPEN || (!n && e->type != KL_EVENT_CLOSE)) {
+		opened = open_session(s, &n, e);
+		if (opened < 0)
+			return opened;
 	}
-	if (r || !node)
-		return r;
-	if (memcmp(event->phone_mac, no_mac, sizeof(no_mac)))
-		memcpy(node->session.mac, event->phone_mac, sizeof(node->session.mac));
-	if (event->vlan)
-		node->session.vlan = event->vlan;
-	if (event->type == KL_EVENT_CLOSE)
-		close_session(s, node, event, ret);
-	if (event->type == KL_EVENT_NAME)
-		r = name_session(s, &node->session, (const struct kl_name_event *)event);
+	if (!n)
+		return 0;
+	identify(&n->session, e);
+	if (opened)
+		tell_start(s, n);
+	/* What was due before this event is judged by what was known before it. */
+	if (n->wake_ns && n->wake_ns <= e->time_ns)
+		look(s, n, e->time_ns);
+	if (e->time_ns > n->session.seen_ns)
+		n->session.seen_ns = e->time_ns;
+	DL_DELETE(s->order, n);
+	DL_APPEND(s->order, n);
+	if (n->session.closed_ns)
+		return 0;
+
+	kl_session_note(s, n, e);
+	switch (e->type) {
+	case KL_EVENT_PAYLOAD:
+		r = read_payload(s, n, e, payload, len);
+		break;
+	case KL_EVENT_SEGMENT:
+		kl_session_segment(s, n, e);
+		break;
+	case KL_EVENT_RETRANSMISSION:
+		kl_loss_further_copy(s, n, e);
+		break;
+	case KL_EVENT_CLOSE:
+		close_session(s, n, e);
+		break;
+	default:
+		break;
+	}
+	if (!n->session.closed_ns)
+		kl_forecast_look(s, n, e->time_ns);
+	wait_again(s, n);
 	return r;
 }
 
@@ -251,27 +378,25 @@ static bool is_seen(const struct kl_flow *f)
 }
 
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
-		     struct kl_session_change *ret, bool *ret_one_way)
+		     uint64_t now_ns, bool *ret_one_way)
 {
 	bool closing = conn->flow[KL_TO_CUCM].closing || conn->flow[KL_TO_PHONE].closing;
-	struct node *node = find(s, id);
+	struct kl_node *node = find(s, id);
 	struct kl_endpoints ends;
 
-	*ret = (struct kl_session_change){ .what = KL_SESSION_SAME };
 	*ret_one_way = false;
 	if (conn->flags & KL_CONN_ALIAS)
 		return 0;
 	if (!node && !closing) {
 		kl_conn_ends(conn, &ends);
-		node = add(s, id, &ends);
+		node = add(s, id, &ends, now_ns);
 		if (!node)
 			return -ENOMEM;
 		node->session.vlan = conn->vlan;
 		memcpy(node->session.mac, conn->phone_mac, sizeof(node->session.mac));
-		ret->what = KL_SESSION_START;
-		ret->by = conn->flags & KL_CONN_SYN ? KL_BY_PHONE : KL_BY_UNKNOWN;
+		node->session.from_syn = conn->flags & KL_CONN_SYN;
+		tell_start(s, node);
 	}
-	ret->session = node ? &node->session : NULL;
 	if (node && !node->session.one_way && conn->seen_ns > conn->created_ns + ONE_WAY_NS &&
 	    is_seen(&conn->flow[KL_TO_CUCM]) != is_seen(&conn->flow[KL_TO_PHONE])) {
 		node->session.one_way = true;
@@ -282,7 +407,7 @@ int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *c
 
 size_t kl_sessions_phones(const struct kl_sessions *s)
 {
-	return s->phone_count;
+	return kl_phones_total(s->phones);
 }
 
 size_t kl_sessions_count(const struct kl_sessions *s)
@@ -290,55 +415,23 @@ size_t kl_sessions_count(const struct kl_sessions *s)
 	return HASH_COUNT(s->nodes);
 }
 
-/* ---- The device's name ---- */
-
-static bool is_name_char(uint8_t c)
+uint64_t kl_sessions_evicted(const struct kl_sessions *s)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c == '-' || c == '_' || c == '.';
+	return s->evicted;
 }
 
-/* Takes the name that starts at text; what follows must end it. */
-static bool take_name(const uint8_t *text, size_t len, char ret[KL_DEVICE_NAME])
+uint64_t kl_sessions_inferred(const struct kl_sessions *s, __u32 direction, enum kl_where where)
 {
-	size_t n = 0;
-
-	while (n < len && is_name_char(text[n]))
-		n++;
-	if (!n || n >= KL_DEVICE_NAME)
-		return false;
-	memcpy(ret, text, n);
-	ret[n] = '\0';
-	return true;
+	return s->inferred[direction & 1][where];
 }
 
-static const uint8_t *find_text(const uint8_t *payload, size_t len, const char *text)
+uint64_t kl_sessions_inferred_retransmissions(const struct kl_sessions *s, __u32 direction)
 {
-	return memmem(payload, len, text, strlen(text));
+	return s->inferred_retransmissions[direction & 1];
 }
 
-bool kl_find_device_name(const uint8_t *payload, size_t len, char ret[KL_DEVICE_NAME])
+void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, void *arg)
 {
-	static const char sip_key[] = "devicename.ccm.cisco.com=\"";
-	enum {
-		NAME_AT = 12,
-		ALARM_TEXT_AT = 16
-	};
-	const uint8_t *at = find_text(payload, len, sip_key);
-	uint32_t id;
-
-	if (at) {
-		at += strlen(sip_key);
-		return take_name(at, (size_t)(payload + len - at), ret);
-	}
-	if (len < NAME_AT + 16)
-		return false;
-	id = kl_le32(payload + 8);
-	if (id == KL_SCCP_ID_REGISTER)
-		return take_name(payload + NAME_AT, 16, ret);
-	if (id == KL_SCCP_ID_ALARM) {
-		at = find_text(payload + ALARM_TEXT_AT, len - ALARM_TEXT_AT, "Name=");
-		return at && take_name(at + 5, (size_t)(payload + len - at - 5), ret);
-	}
-	return false;
+	for (const struct kl_node *n = s->nodes; n; n = n->hh.next)
+		visit(&n->session, arg);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The sessions that are known: one a connection, by the kernel's id of it. Holds who the phone is
- * and how the connection began and ended. Pure: fed with events, told the time by them.
+ * The sessions that are known: one a connection. Who the phone is, when its keepalives are due,
+ * what their retransmissions and their lateness say of losses outside the two interfaces, how long
+ * answers take, and when the server will give the phone up. Pure: fed with events in the order of
+ * their time, told the time by them and by kl_sessions_advance(); what it finds out goes to a
+ * handler. All times are of the events' clock.
  *
  * A struct kl_sessions owns its sessions; a pointer to one is valid until the next call that may
- * remove it.
+ * remove it (feed, meet, remove, evict).
  */
 #pragma once
 
@@ -13,21 +16,34 @@
 
 #include <kaloss/abi.h>
 
-enum {
-	KL_DEVICE_NAME = 17
-}; /* 16 bytes in an SCCP Register, and a zero */
+#include "core/answers.h"
+#include "core/message.h"
+#include "core/phones.h"
+#include "core/schedule.h"
 
-struct kl_session {
-	uint64_t id;
-	struct kl_endpoints ends;
-	uint64_t closed_ns; /* FIN or RST; 0: it lives */
-	uint16_t vlan;
-	uint8_t mac[6];
-	char device[KL_DEVICE_NAME]; /* empty: not known */
-	bool one_way;		     /* once found to come by in one direction only */
+/* CUCM gives a SIP phone this long beyond the time of its refresh (Cisco document 200410). */
+#define KL_SIP_GRACE_NS (15 * 1000 * KL_NS_PER_MS)
+
+enum {
+	/* CUCM gives an SCCP phone up after so many intervals without a keepalive. */
+	KL_SCCP_MISSED_MAX = 3,
+	/* Phones refresh this long before the registration expires, unless they show otherwise. */
+	KL_SIP_DELTA_S = 5,
 };
 
-struct kl_sessions;
+enum kl_where {
+	KL_BETWEEN,
+	KL_PHONE_SIDE,
+	KL_CUCM_SIDE,
+	KL_WHERE_UNKNOWN,
+	KL_WHERES,
+};
+
+enum kl_role {
+	KL_ROLE_UNKNOWN,
+	KL_ROLE_PRIMARY, /* its keepalives are answered */
+	KL_ROLE_BACKUP,	 /* they are only acknowledged, or marked as a backup's */
+};
 
 enum kl_session_by {
 	KL_BY_UNKNOWN,
@@ -41,46 +57,156 @@ enum kl_session_how {
 	KL_HOW_TIMEOUT
 };
 
-/* What an event made of its session. */
-struct kl_session_change {
-	enum {
-		KL_SESSION_SAME,
-		KL_SESSION_START,
-		KL_SESSION_STOP
-	} what;
-	enum kl_session_by by;
-	enum kl_session_how how;
-	const struct kl_session *session;
+/* A forecast that stands. */
+struct kl_forecast {
+	uint64_t at_ns;	  /* when the server gives the phone up; 0: there is none */
+	uint64_t made_ns; /* when it was said first */
+	bool growing;	  /* it follows from the growing timeout, not from silence */
 };
 
-int kl_sessions_new(struct kl_sessions **ret);
+struct kl_session {
+	uint64_t id;
+	struct kl_endpoints ends;
+	uint64_t start_ns;
+	uint64_t seen_ns;	/* last event */
+	uint64_t closed_ns;	/* FIN or RST; 0: it lives */
+	uint64_t registered_ns; /* 0: not seen */
+	uint64_t ok_ns;		/* last keepalive that surely reached the server; 0: none */
+	uint16_t vlan;
+	uint8_t mac[6];
+	char device[KL_DEVICE_NAME];   /* empty: not known */
+	char failure[KL_FAILURE_TEXT]; /* what the phone says of its last failure; empty: nothing */
+	bool from_syn;
+	bool one_way;	    /* once found to come by in one direction only */
+	bool leaves;	    /* the phone ended its registration */
+	bool probable;	    /* under TLS: its keepalives are told by size and period alone */
+	uint8_t role;	    /* enum kl_role */
+	uint8_t kind;	    /* of its keepalives; KL_OTHER: none seen */
+	uint32_t expires_s; /* of the registration; 0: not seen */
+	uint32_t tls_len;   /* under TLS: the size of what is taken for its keepalive; 0: none */
+	struct kl_schedule schedule;
+	struct kl_answers answers;
+	struct kl_forecast forecast;
+	/* counted */
+	uint32_t keepalives; /* without retransmissions and probes */
+	uint32_t answered;
+	uint32_t acknowledged_only; /* the server's TCP has it, the application says nothing */
+	uint32_t unacknowledged;
+	uint32_t acks_lost; /* sent again although it had been acknowledged */
+	uint32_t retransmissions[KL_DIRECTIONS];
+	uint32_t lost[KL_DIRECTIONS][KL_WHERES];
+};
+
+/* ---- What is found out ---- */
+
+enum kl_story_type {
+	KL_STORY_START,
+	KL_STORY_REGISTERED,
+	KL_STORY_PERIOD, /* of the keepalives: learnt, or changed */
+	KL_STORY_STOP,
+	KL_STORY_RETRANSMISSION,
+	KL_STORY_LOSS, /* outside the two interfaces */
+	KL_STORY_FORECAST,
+};
+
+enum kl_forecast_state {
+	KL_FORECAST_EXPECTED,
+	KL_FORECAST_CHANGED, /* another time than was said before */
+	KL_FORECAST_WITHDRAWN,
+	KL_FORECAST_CAME_TRUE,
+	KL_FORECAST_DID_NOT, /* the time is over, and the session goes on or nothing was seen */
+};
+
+enum {
+	KL_STORY_TEXT = 320
+};
+
+/* What does not belong to the type is zero. */
+struct kl_story {
+	enum kl_story_type type;
+	uint64_t time_ns;
+	const struct kl_session *session;
+	enum kl_session_by by;	 /* START, STOP */
+	enum kl_session_how how; /* STOP */
+	__u32 direction;	 /* RETRANSMISSION, LOSS */
+	__u32 kind;
+	uint32_t seq;
+	uint32_t length;
+	uint64_t gap_ns; /* RETRANSMISSION: since the copy before; 0: not known */
+	uint64_t rto_ns; /* the sender's timeout that ran out; 0: not known, or it was not one */
+	unsigned copy;
+	bool inferred;	     /* RETRANSMISSION: the first copy seen here, and not the first sent */
+	enum kl_where where; /* LOSS */
+	unsigned copies[KL_SIDES];
+	uint64_t late_ns; /* LOSS: how late the first copy came that was seen; 0: not known */
+	enum kl_forecast_state state; /* FORECAST */
+	uint64_t at_ns;
+	char text
+		[KL_STORY_TEXT]; /* LOSS: the evidence; FORECAST: because; RETRANSMISSION: a remark */
+};
+
+typedef void (*kl_story_handler)(const struct kl_story *story, void *arg);
+
+/* ---- The table ---- */
+
+struct kl_sessions_config {
+	size_t max;	       /* sessions; the longest silent one makes room. 0: no bound */
+	uint64_t deadline_ns;  /* of the join */
+	uint64_t sip_grace_ns; /* 0: KL_SIP_GRACE_NS */
+	uint32_t sccp_missed;  /* 0: KL_SCCP_MISSED_MAX */
+	/* Where both sides are seen. A single capture knows nothing of what passed a far side. */
+	bool two_sided;
+	kl_story_handler handler; /* must not call back into the sessions */
+	void *arg;
+};
+
+struct kl_sessions;
+
+int kl_sessions_new(const struct kl_sessions_config *config, struct kl_sessions **ret);
 void kl_sessions_free(struct kl_sessions *s); /* NULL is fine */
 static inline void kl_sessions_freep(struct kl_sessions **s)
 {
 	kl_sessions_free(*s);
 }
 
-/* Takes one event of the kernel's. -ENOMEM. */
-int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event,
-		     struct kl_session_change *ret);
+/*
+ * Takes one event. payload, len: what goes with KL_EVENT_PAYLOAD; else NULL, 0. -ENOMEM.
+ */
+int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event, const uint8_t *payload,
+		     size_t len);
+
+/* Copies of a segment that were lost between the two sides (or, unpaired, may not have been). */
+void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 direction, uint32_t seq,
+			      uint32_t len, unsigned copies, bool surely);
+
+/* Nothing will come any more from before this time: what waited for it is decided. */
+void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns);
 
 /*
  * A connection that is in the kernel's table, whether an event told of it or not.
  * *ret_one_way: it is now found, for the first time, to come by in one direction only.
  */
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
-		     struct kl_session_change *ret, bool *ret_one_way);
+		     uint64_t now_ns, bool *ret_one_way);
 
 /* NULL: not known. */
 const struct kl_session *kl_sessions_find(const struct kl_sessions *s, uint64_t id);
+/* It fell silent: its end is told, if it had none. */
+void kl_sessions_time_out(struct kl_sessions *s, uint64_t id, uint64_t now_ns);
 void kl_sessions_remove(struct kl_sessions *s, uint64_t id);
 
-/*
- * Phones with a living connection: distinct device names at an address, and an address without any
- * known name for one.
- */
 size_t kl_sessions_phones(const struct kl_sessions *s);
 size_t kl_sessions_count(const struct kl_sessions *s);
+uint64_t kl_sessions_evicted(const struct kl_sessions *s); /* to make room */
+/* Losses outside the two interfaces so far, by where. */
+uint64_t kl_sessions_inferred(const struct kl_sessions *s, __u32 direction, enum kl_where where);
 
-/* Finds the device's name in the payload of a Register, Alarm or REGISTER. Returns false: none. */
-bool kl_find_device_name(const uint8_t *payload, size_t len, char ret[KL_DEVICE_NAME]);
+/* Retransmissions so far of which no earlier copy was seen here. */
+uint64_t kl_sessions_inferred_retransmissions(const struct kl_sessions *s, __u32 direction);
+
+typedef void (*kl_session_visitor)(const struct kl_session *session, void *arg);
+/* All sessions, in the order in which they began. */
+void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, void *arg);
+
+const char *kl_role_name(enum kl_role role);
+const char *kl_where_name(enum kl_where where);

@@ -120,6 +120,9 @@ void kl_tally_tick(struct kl_tally_state *s, const struct kl_counters *now,
 			add_count(&ret->direction[d], &ret->kind[d][k]);
 			add_count(&total->direction[d], &total->kind[d][k]);
 		}
+		ret->direction[d].retransmitted += s->own.retransmitted[d] -
+						   s->last_own.retransmitted[d];
+		total->direction[d].retransmitted += s->own.retransmitted[d];
 	}
 	memcpy(ret->kind_seen, total->kind_seen, sizeof(ret->kind_seen));
 
@@ -137,6 +140,7 @@ void kl_tally_tick(struct kl_tally_state *s, const struct kl_counters *now,
 	subtract_integrity(&ret->integrity, &total->integrity);
 	total->integrity = integrity;
 	s->last = *now;
+	s->last_own = s->own;
 }
 
 uint64_t kl_tally_pending(const struct kl_counters *n)

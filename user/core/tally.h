@@ -61,12 +61,15 @@ struct kl_tally_own {
 	uint64_t flows_evicted;
 	uint64_t gaps;
 	uint64_t one_way;
+	/* First copies seen here that were not the first ones sent. */
+	uint64_t retransmitted[KL_DIRECTIONS];
 };
 
 struct kl_tally_state {
 	struct kl_counters last; /* the kernel's, at the last tick */
 	struct kl_tally_report total;
 	struct kl_tally_own own; /* the caller counts here */
+	struct kl_tally_own last_own;
 };
 
 /*

@@ -18,13 +18,9 @@ struct kl_report_tick {
 	double interval_s; /* the summary: how long the run was */
 	size_t phones;	   /* the summary: the most at any tick */
 	const struct kl_tally_report *tally;
-};
-
-enum kl_where {
-	KL_BETWEEN,
-	KL_PHONE_SIDE,
-	KL_CUCM_SIDE,
-	KL_WHERE_UNKNOWN
+	/* Losses outside the two interfaces, inferred in the interval. */
+	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
+	const struct kl_sessions *sessions; /* the summary: to be listed one by one; NULL: not */
 };
 
 /* Who a record is about. */
@@ -33,10 +29,13 @@ struct kl_party {
 	uint16_t vlan;
 	uint8_t mac[6];
 	const char *device; /* NULL: not known */
+	bool probable;	    /* of a session under TLS: what is said of it is probable */
 };
 
 struct kl_loss {
-	uint64_t time_ns; /* when the lost copy was seen at the side nearer to its sender */
+	uint64_t
+		time_ns; /* when the lost copy was seen at the side nearer to its sender, or, before
+			   * that side, when it was due */
 	struct kl_party party;
 	enum kl_where where;
 	__u32 direction;
@@ -44,6 +43,8 @@ struct kl_loss {
 	uint32_t seq;
 	uint32_t length;
 	unsigned copies[KL_SIDES];
+	uint64_t late_ns;     /* of the first copy that was seen; 0: not known */
+	const char *evidence; /* of an inferred loss; NULL: it was measured */
 };
 
 struct kl_retransmission {
@@ -54,13 +55,30 @@ struct kl_retransmission {
 	uint32_t seq;
 	uint32_t length;
 	uint64_t gap_ns; /* 0: not known */
+	uint64_t rto_ns; /* 0: not known */
 	unsigned copy;
+	bool inferred;	    /* no earlier copy was seen here */
+	const char *remark; /* NULL: none */
 };
 
 struct kl_session_record {
 	uint64_t time_ns;
 	struct kl_party party;
-	struct kl_session_change change; /* KL_SESSION_START or _STOP */
+	enum kl_story_type event; /* KL_STORY_START, _REGISTERED, _PERIOD or _STOP */
+	enum kl_session_by by;
+	enum kl_session_how how;
+	enum kl_role role;
+	uint64_t period_us;  /* 0: not known */
+	uint64_t jitter_us;  /* valid where the period is known */
+	const char *failure; /* what the phone said of its last failure; NULL: nothing */
+};
+
+struct kl_forecast_record {
+	uint64_t time_ns;
+	struct kl_party party;
+	enum kl_forecast_state state;
+	uint64_t at_ns;
+	const char *because;
 };
 
 struct kl_report {
@@ -75,6 +93,7 @@ struct kl_report_format {
 	int (*loss)(struct kl_report *r, const struct kl_loss *l);
 	int (*retransmission)(struct kl_report *r, const struct kl_retransmission *t);
 	int (*session)(struct kl_report *r, const struct kl_session_record *s);
+	int (*forecast)(struct kl_report *r, const struct kl_forecast_record *f);
 	int (*summary)(struct kl_report *r, const struct kl_report_tick *t);
 };
 

@@ -115,29 +115,79 @@ static const char *way(__u32 direction)
 
 static int text_loss(struct kl_report *r, const struct kl_loss *l)
 {
+	static const char *const where[] = {
+		[KL_BETWEEN] = "",
+		[KL_PHONE_SIDE] = " between phone and access side",
+		[KL_CUCM_SIDE] = " beyond the cucm side",
+		[KL_WHERE_UNKNOWN] = ", or its acknowledgement,",
+	};
 	char now[16];
 
 	clock_text(l->time_ns, now, sizeof(now));
-	fprintf(r->out, "%s %sLOST%s %s %s: phone ", now, paint(r, RED), paint(r, PLAIN),
-		kl_kind_name(l->kind), way(l->direction));
+	fprintf(r->out, "%s %sLOST%s%s%s %s %s: phone ", now, paint(r, RED), paint(r, PLAIN),
+		l->party.probable ? " (probably)" : "", where[l->where], kl_kind_name(l->kind),
+		way(l->direction));
 	print_ends(r->out, &l->party);
-	fprintf(r->out, ", seq %u, length %u, copies seen: access %u, cucm %u\n", l->seq, l->length,
-		l->copies[KL_ACCESS], l->copies[KL_CUCM]);
+	fprintf(r->out, ", seq %u, length %u", l->seq, l->length);
+	if (l->evidence)
+		fprintf(r->out, ": %s\n", l->evidence);
+	else
+		fprintf(r->out, ", copies seen: access %u, cucm %u\n", l->copies[KL_ACCESS],
+			l->copies[KL_CUCM]);
 	return done(r);
 }
 
-static int text_quiet_retransmission(struct kl_report *r, const struct kl_retransmission *t)
+static int text_retransmission(struct kl_report *r, const struct kl_retransmission *t)
 {
-	(void)r;
-	(void)t;
-	return 0; /* counted in the ticks */
+	char now[16];
+
+	if (!t->remark)
+		return 0; /* counted in the ticks */
+	clock_text(t->time_ns, now, sizeof(now));
+	fprintf(r->out, "%s %ssent again%s %s %s: phone ", now, paint(r, YELLOW), paint(r, PLAIN),
+		kl_kind_name(t->kind), way(t->direction));
+	print_ends(r->out, &t->party);
+	fprintf(r->out, ", copy %u after %.0f ms: %s\n", t->copy,
+		(double)(t->gap_ns ? t->gap_ns : t->rto_ns) / 1e6, t->remark);
+	return done(r);
 }
 
-static int text_quiet_session(struct kl_report *r, const struct kl_session_record *s)
+static int text_session(struct kl_report *r, const struct kl_session_record *s)
 {
-	(void)r;
-	(void)s;
-	return 0; /* counted in the ticks */
+	static const char *const how[] = { "", " with FIN", " with RST", ": it fell silent" };
+	char now[16];
+
+	if (s->event != KL_STORY_STOP || s->by != KL_BY_CUCM)
+		return 0; /* counted in the ticks */
+	clock_text(s->time_ns, now, sizeof(now));
+	fprintf(r->out, "%s %sclosed by the CUCM%s%s: phone ", now, paint(r, YELLOW),
+		paint(r, PLAIN), how[s->how]);
+	print_ends(r->out, &s->party);
+	fputc('\n', r->out);
+	return done(r);
+}
+
+static int text_forecast(struct kl_report *r, const struct kl_forecast_record *f)
+{
+	static const char *const says[] = {
+		"will be unregistered at %s",
+		"will be unregistered at %s, not when was said before",
+		"will not be unregistered at %s",
+		"was unregistered, as forecast for %s",
+		"should have been unregistered at %s",
+	};
+	bool bad = f->state != KL_FORECAST_WITHDRAWN && f->state != KL_FORECAST_DID_NOT;
+	char now[16], at[16];
+
+	clock_text(f->time_ns, now, sizeof(now));
+	clock_text(f->at_ns, at, sizeof(at));
+	fprintf(r->out, "%s %sFORECAST%s phone ", now, paint(r, bad ? RED : YELLOW),
+		paint(r, PLAIN));
+	print_ends(r->out, &f->party);
+	fputc(' ', r->out);
+	fprintf(r->out, says[f->state], at);
+	fprintf(r->out, ": %s\n", f->because);
+	return done(r);
 }
 
 static void print_total(struct kl_report *r, const char *name, const struct kl_count *n)
@@ -235,6 +285,60 @@ static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
 		fprintf(r->out, "integrity: nothing was missed\n");
 }
 
+/* Losses outside the two interfaces are inferred, and so kept apart from what was measured. */
+static void print_inferred(struct kl_report *r, const struct kl_report_tick *t)
+{
+	for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
+		const uint64_t *n = t->inferred[d];
+
+		if (!n[KL_PHONE_SIDE] && !n[KL_CUCM_SIDE] && !n[KL_WHERE_UNKNOWN])
+			continue;
+		fprintf(r->out,
+			"%-9s inferred: %s%" PRIu64 " lost%s between phone and access side, "
+			"%" PRIu64 " beyond the cucm side, %" PRIu64 " of which it is not known "
+			"(they or their acknowledgements)\n",
+			way(d), paint(r, RED), n[KL_PHONE_SIDE], paint(r, PLAIN), n[KL_CUCM_SIDE],
+			n[KL_WHERE_UNKNOWN]);
+	}
+}
+
+static void print_session(const struct kl_session *s, void *arg)
+{
+	struct kl_party party = { .ends = s->ends, .vlan = s->vlan, .device = s->device };
+	const struct kl_answers *a = &s->answers;
+	FILE *out = arg;
+
+	print_ends(out, &party);
+	fprintf(out, ": %s", kl_role_name((enum kl_role)s->role));
+	if (s->kind)
+		fprintf(out, ", %u %s%s", s->keepalives, kl_kind_name(s->kind),
+			s->probable ? " (probably)" : "");
+	if (s->schedule.period_us)
+		fprintf(out, " every %.3f s (jitter %.0f ms)", (double)s->schedule.period_us / 1e6,
+			s->schedule.jitter_us / 1e3);
+	fprintf(out,
+		"; answered %u, only acknowledged %u, neither %u; sent again %u to CUCM, %u to "
+		"phone; lost",
+		s->answered, s->acknowledged_only, s->unacknowledged,
+		s->retransmissions[KL_TO_CUCM], s->retransmissions[KL_TO_PHONE]);
+	for (int w = 0; w < KL_WHERES; w++)
+		fprintf(out, "%s %s %u", w ? "," : "", kl_where_name((enum kl_where)w),
+			s->lost[KL_TO_CUCM][w] + s->lost[KL_TO_PHONE][w]);
+	if (a->count)
+		fprintf(out,
+			"; answers take %.1f ms on average, 99 %% within %.1f ms, at most "
+			"%.1f ms",
+			a->mean_us / 1e3, kl_answers_quantile(a, 0.99) / 1e3, a->max_us / 1e3);
+	if (kl_answers_too_fluctuating(a))
+		fprintf(out,
+			"; normal failover would have left a server that was there %u times, "
+			"delayed failover %u times",
+			a->normal_gives_up, a->delayed_gives_up);
+	if (s->failure[0])
+		fprintf(out, "; the phone says of its last failure: %s", s->failure);
+	fputc('\n', out);
+}
+
 static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 {
 	const struct kl_tally_report *n = t->tally;
@@ -243,6 +347,7 @@ static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 	print_total(r, "to CUCM", &n->direction[KL_TO_CUCM]);
 	print_total(r, "to phone", &n->direction[KL_TO_PHONE]);
 	print_kinds(r, n);
+	print_inferred(r, t);
 	if (n->transit.count)
 		fprintf(r->out,
 			"transit through this host: median %" PRIu64 " us, 99 %% within %" PRIu64
@@ -257,13 +362,18 @@ static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 	if (!n->direction[KL_TO_CUCM].sent && !n->direction[KL_TO_PHONE].sent)
 		fprintf(r->out, "no keepalive crossed both sides: nothing can be said\n");
 	print_integrity(r, &n->integrity);
+	if (t->sessions) {
+		fprintf(r->out, "\nsessions:\n");
+		kl_sessions_visit(t->sessions, print_session, r->out);
+	}
 	return done(r);
 }
 
 const struct kl_report_format kl_report_text = {
 	.tick = text_tick,
 	.loss = text_loss,
-	.retransmission = text_quiet_retransmission,
-	.session = text_quiet_session,
+	.retransmission = text_retransmission,
+	.session = text_session,
+	.forecast = text_forecast,
 	.summary = text_summary,
 };

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files session*.c share, and nobody else includes: a session with what it takes to judge
+ * the next event, and the table. Each file owns its part of the rules:
+ *
+ *   session.c          the table, its order and bounds, starts and ends
+ *   session_keepalive.c  roles, schedules, answers: what a first copy means
+ *   session_loss.c     losses before the near side and beyond the far one
+ *   session_forecast.c when the server will give the phone up
+ */
+#pragma once
+
+#include "core/session.h"
+
+#include <uthash.h>
+#include <utlist.h>
+
+/* The times of more copies than this are not kept: their losses are told with the last one's. */
+enum {
+	KL_EPISODE_TIMES = 4,
+	KL_LATE_KEPT = 4, /* keepalives that may turn out to have been late */
+};
+
+/* A first copy, as it was seen last in its direction. */
+struct kl_last {
+	uint64_t time_ns;
+	uint32_t seq;
+	uint32_t len;
+	uint16_t missed;      /* cumulative, of its direction */
+	uint16_t peer_missed; /* of the other one */
+	uint8_t kind;
+	bool acked;
+	bool got_through; /* a keepalive: the server has it */
+};
+
+/*
+ * A segment that was sent again. What became of its copies is decided when its acknowledgement is
+ * in and nothing more can be said of them: at settle_ns.
+ */
+struct kl_episode {
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t settle_ns; /* 0: not acknowledged yet */
+	uint64_t copy_ns[KL_EPISODE_TIMES];
+	uint32_t seq;
+	uint32_t len;
+	uint16_t copies;      /* at the near side; 0: there is no episode */
+	uint16_t crossed;     /* of those before the last one */
+	uint16_t between;     /* lost between the sides, also the last one */
+	uint16_t duplicates;  /* that the receiver says it got twice */
+	uint16_t peer_missed; /* of the receiver's numbering, before the first copy */
+	uint32_t usual_us;    /* the longest answer before it, of usual_count */
+	uint32_t usual_count;
+	uint8_t kind;
+	bool acked_before; /* sent again although it was acknowledged */
+	bool undecided;	   /* something may have hidden a copy */
+	bool hole;	   /* the receiver sent bytes that were not seen */
+	bool sack;	   /* both ends permitted SACK: a duplicate would be reported */
+	bool missed_acks;  /* the receiver's numbering has a hole since */
+	bool numbered;	   /* it has none, and is one by one */
+};
+
+struct kl_late {
+	uint64_t time_ns;
+	uint64_t late_us;
+	uint32_t seq;
+	uint32_t len;
+	bool told;
+};
+
+struct kl_flow_story {
+	struct kl_last last; /* last.time_ns 0: none */
+	struct kl_episode episode;
+	uint64_t hole_ns;     /* when bytes were last passed that were not seen; 0: never */
+	uint64_t rto_ns;      /* the timeout that ran out last; 0: not seen */
+	uint16_t quiet_whole; /* unasked segments before which no number was left out */
+	uint16_t quiet_odd;   /* those on time before which one was: others count along */
+};
+
+/* How late the last keepalives got through to the server. */
+struct kl_growth {
+	uint64_t at_ns;	    /* when the last one did */
+	uint64_t delay_us;  /* after it was due */
+	uint32_t before_us; /* the one before */
+	uint8_t doublings;  /* in a row */
+};
+
+struct kl_node {
+	struct kl_session session;
+	struct kl_flow_story flow[KL_DIRECTIONS];
+	struct kl_late late[KL_LATE_KEPT]; /* the last ones, newest first */
+	struct kl_growth growth;
+	uint64_t given_up_ns; /* when a forecast did not come true: no new one until it is well */
+	uint64_t tls_ns[2];   /* candidates for the keepalive under TLS */
+	uint32_t tls_len[2];
+	uint32_t tls_interval_us[2];
+	uint64_t answer_due_ns;	     /* of the outstanding keepalive: when it was asked; 0: none */
+	uint64_t wake_ns;	     /* 0: nothing to wait for */
+	uint32_t wheel;		     /* slot, where wake_ns is set */
+	bool clean_sample;	     /* since the last timeout a segment was acknowledged at once */
+	struct kl_node *prev, *next; /* by last event */
+	struct kl_node *wheel_prev, *wheel_next;
+	UT_hash_handle hh;
+};
+
+enum {
+	KL_WHEEL_SLOTS = 512
+};
+#define KL_WHEEL_TICK_NS (125 * KL_NS_PER_MS)
+
+struct kl_sessions {
+	struct kl_sessions_config config;
+	struct kl_node *nodes;
+	struct kl_node *order; /* longest silent first */
+	struct kl_node *wheel[KL_WHEEL_SLOTS];
+	uint64_t wheel_ns; /* everything before was looked at */
+	struct kl_phones *phones;
+	uint64_t evicted;
+	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
+	uint64_t inferred_retransmissions[KL_DIRECTIONS];
+};
+
+/* ---- Across the files ---- */
+
+static inline struct kl_story kl_story_of(const struct kl_node *n, enum kl_story_type type,
+					  uint64_t time_ns)
+{
+	return (struct kl_story){ .type = type, .time_ns = time_ns, .session = &n->session };
+}
+
+static inline void kl_tell(struct kl_sessions *s, const struct kl_story *story)
+{
+	if (s->config.handler)
+		s->config.handler(story, s->config.arg);
+}
+
+/* Is the sender's numbering one by one on this connection, as far as was seen? */
+static inline bool kl_is_numbered(const struct kl_flow_story *f, uint8_t steps)
+{
+	return steps >= 2 && f->quiet_odd * 10 <= f->quiet_whole;
+}
+
+/* session_keepalive.c */
+void kl_session_segment(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
+void kl_session_note(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
+void kl_session_message(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
+			const struct kl_message *message);
+bool kl_session_is_keepalive(const struct kl_session *s, uint8_t kind, uint32_t len);
+
+/* session_loss.c */
+/* Does the sender's numbering alone tell that a copy before this first one was lost? */
+bool kl_loss_is_numbered(const struct kl_node *n, const struct kl_event *e);
+void kl_loss_first_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
+			const struct kl_schedule_seen *seen);
+void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
+void kl_loss_acked(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
+void kl_loss_duplicate(struct kl_node *n, const struct kl_event *e);
+void kl_loss_settle(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
+/* The connection ends: what is still open is decided with what there is. */
+void kl_loss_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
+
+/* session_forecast.c */
+/* The last keepalive reached the server. */
+void kl_forecast_got_through(struct kl_node *n);
+void kl_forecast_look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
+void kl_forecast_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns,
+		     enum kl_session_by by);
+/* When it has to be looked at next; 0: no need. */
+uint64_t kl_forecast_wake_ns(const struct kl_sessions *s, const struct kl_node *n);
