@@ -43,7 +43,7 @@ SKELETON := $(BUILD)/kaloss.skel.h
 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
-LAB_TOOLS := $(BUILD)/tests/lab/sccp-phones $(BUILD)/tests/lab/sccp-server $(BUILD)/tests/lab/frames
+LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
@@ -112,6 +112,12 @@ $(BUILD)/tests/lab/sccp-phones: $(BUILD)/tests/lab/sccp_phones.o
 
 $(BUILD)/tests/lab/sccp-server: $(BUILD)/tests/lab/sccp_server.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/lab/sip-phones: $(BUILD)/tests/lab/sip_phones.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/lab/sip-server: $(BUILD)/tests/lab/sip_server.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
 
 $(BUILD)/tests/lab/frames: $(BUILD)/tests/lab/frames.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -126,6 +127,64 @@ static inline socklen_t parse_address(const char *option, const char *text, uint
 		return sizeof(*in6);
 	}
 	usage_error("--%s %s: not an IPv4 or IPv6 address", option, text);
+}
+
+// Room for an address without its port.
+#define ADDRESS_TEXT INET6_ADDRSTRLEN
+
+// An end of a connection as text; an IPv4 address mapped into IPv6 is written as IPv4.
+static inline uint16_t address_text(const struct sockaddr_storage *ss, char text[ADDRESS_TEXT])
+{
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+
+	if (ss->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &in4->sin_addr, text, ADDRESS_TEXT);
+		return ntohs(in4->sin_port);
+	}
+	if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text, ADDRESS_TEXT);
+	else
+		inet_ntop(AF_INET6, &in6->sin6_addr, text, ADDRESS_TEXT);
+	return ntohs(in6->sin6_port);
+}
+
+// The time of day as kaloss writes it: RFC 3339, UTC, with microseconds.
+static inline void time_text(char *text, size_t size)
+{
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	n = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, size - n, ".%06ldZ", ts.tv_nsec / 1000);
+}
+
+// Set by SIGTERM and SIGINT.
+static volatile sig_atomic_t stop;
+
+static inline void on_stop(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+// Both signals are blocked from now on, and only let through where `unblocked` is waited with.
+static inline void catch_stop(sigset_t *unblocked)
+{
+	struct sigaction sa = { .sa_handler = on_stop };
+	sigset_t block;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGINT);
+	sigprocmask(SIG_BLOCK, &block, unblocked);
+	sigdelset(unblocked, SIGTERM);
+	sigdelset(unblocked, SIGINT);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
 }
 
 static inline void raise_fd_limit(void)

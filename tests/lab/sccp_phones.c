@@ -3,25 +3,18 @@
 // registers, then sends a 12-byte KeepAlive every period and counts the KeepAliveAcks. Keepalive
 // slots of the phones are spread evenly over the period. At the end it waits until everything
 // sent was acknowledged by TCP and answered, closes with FIN and prints one JSON line.
-#include "lab.h"
+#include "phone.h"
 
 #include <getopt.h>
 #include <linux/sockios.h>
-#include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
-#define MAX_BINDS 1024
 #define MAX_EVENTS 256
 #define CONNECT_GAP (NSEC_PER_SEC / 500) // at most so many new connections a second
 #define RETRY_DELAY (500 * NSEC_PER_MSEC)
 #define SETTLE_LIMIT (3 * NSEC_PER_SEC)
 #define CLOSE_LIMIT (1 * NSEC_PER_SEC)
-
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
 
 enum state {
 	PHONE_DOWN,
@@ -51,9 +44,7 @@ struct lab {
 	struct phone *phones;
 	int n_phones;
 	struct queue starts, retries;
-	struct sockaddr_storage server, binds[MAX_BINDS];
-	socklen_t server_len, bind_len[MAX_BINDS];
-	int n_binds;
+	struct ends ends;
 	int epoll_fd;
 	int64_t start, period, duration, linger, next_connect;
 	uint64_t next_slot;
@@ -78,14 +69,6 @@ struct register_msg {
 _Static_assert(sizeof(struct register_msg) == 64, "Register");
 _Static_assert(offsetof(struct register_msg, name) == 12, "Register name");
 _Static_assert(offsetof(struct register_msg, ip) == 36, "Register IPv4 address");
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
 
 static void enqueue(struct queue *q, int index)
 {
@@ -121,26 +104,10 @@ static void connect_failed(struct lab *l, struct phone *p, int err)
 
 static void start_connect(struct lab *l, struct phone *p)
 {
-	int index = p - l->phones;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT, .data.ptr = p };
 
-	p->fd = socket(l->server.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (p->fd < 0) {
-		connect_failed(l, p, errno);
-		return;
-	}
-	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-	if (l->n_binds) {
-		int b = index % l->n_binds;
-
-		setsockopt(p->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
-		if (bind(p->fd, (struct sockaddr *)&l->binds[b], l->bind_len[b])) {
-			connect_failed(l, p, errno);
-			return;
-		}
-	}
-	if ((connect(p->fd, (struct sockaddr *)&l->server, l->server_len) &&
-	     errno != EINPROGRESS) ||
+	p->fd = open_connection(&l->ends, p - l->phones);
+	if (p->fd < 0 || (errno && errno != EINPROGRESS) ||
 	    epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, p->fd, &ev)) {
 		connect_failed(l, p, errno);
 		return;
@@ -171,10 +138,8 @@ static void send_register(struct lab *l, struct phone *p)
 	};
 	struct sockaddr_in own = { 0 };
 	socklen_t len = sizeof(own);
-	char name[sizeof(m.name) + 1];
 
-	snprintf(name, sizeof(name), "SEP002414%06X", (unsigned int)(p - l->phones) & 0xffffff);
-	memcpy(m.name, name, sizeof(m.name));
+	device_name(p - l->phones, m.name);
 	if (!getsockname(p->fd, (struct sockaddr *)&own, &len) && own.sin_family == AF_INET)
 		m.ip = own.sin_addr.s_addr;
 	if (send_pdu(l, p, &m, sizeof(m))) {
@@ -455,16 +420,6 @@ static void usage(void)
 	       "  --quiet            no word about single connections on stderr\n");
 }
 
-static void parse_binds(struct lab *l, char *list)
-{
-	for (char *a = strtok(list, ","); a; a = strtok(NULL, ",")) {
-		if (l->n_binds == MAX_BINDS)
-			usage_error("--bind: more than %d addresses", MAX_BINDS);
-		l->bind_len[l->n_binds] = parse_address("bind", a, 0, &l->binds[l->n_binds]);
-		l->n_binds++;
-	}
-}
-
 static void parse_options(struct lab *l, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -503,7 +458,7 @@ static void parse_options(struct lab *l, int argc, char **argv)
 				      parse_number("duration", optarg, 1, 604800000);
 			break;
 		case 'b':
-			parse_binds(l, optarg);
+			parse_binds(&l->ends, optarg);
 			break;
 		case 'B':
 			l->backup = true;
@@ -526,13 +481,7 @@ static void parse_options(struct lab *l, int argc, char **argv)
 	}
 	if (optind < argc)
 		usage_error("unexpected argument %s", argv[optind]);
-	if (!server)
-		usage_error("--server is missing");
-	l->server_len = parse_address("server", server, port, &l->server);
-	for (int i = 0; i < l->n_binds; i++) {
-		if (l->binds[i].ss_family != l->server.ss_family)
-			usage_error("--bind and --server are of different address families");
-	}
+	parse_server(&l->ends, server, port);
 }
 
 int main(int argc, char **argv)
@@ -543,20 +492,12 @@ int main(int argc, char **argv)
 		.duration = 60 * NSEC_PER_SEC,
 		.sending = true,
 	};
-	struct sigaction sa = { .sa_handler = on_signal };
 	__cleanup_fd int epoll_fd = -1;
-	sigset_t block, unblocked;
+	sigset_t unblocked;
 
 	parse_options(&l, argc, argv);
 	raise_fd_limit();
-	sigemptyset(&block);
-	sigaddset(&block, SIGTERM);
-	sigaddset(&block, SIGINT);
-	sigprocmask(SIG_BLOCK, &block, &unblocked);
-	sigdelset(&unblocked, SIGTERM);
-	sigdelset(&unblocked, SIGINT);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
+	catch_stop(&unblocked);
 
 	l.epoll_fd = epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0) {
