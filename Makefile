@@ -5,6 +5,7 @@
 #   make test       every test (as root; without it, the kernel tests are skipped and say so)
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
+#   make soak       ten minutes of random loss at three places (as root)
 #   make bench      what a packet costs
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #
@@ -48,7 +49,7 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all clean install uninstall test test-tools lab-tools lint format bench fuzz corpus include-directions
+.PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -163,6 +164,12 @@ test-tools: all $(TEST_TOOLS)
 
 test: test-tools
 	tests/run.sh
+
+SOAK_CONNECTIONS ?= 2000
+SOAK_SECONDS ?= 600
+SOAK_SEED ?= 1
+soak: all lab-tools
+	tests/net/soak.sh $(SOAK_CONNECTIONS) $(SOAK_SECONDS) $(SOAK_SEED)
 
 bench: $(BUILD)/tests/bench/packet-cost
 	$<

@@ -26,6 +26,7 @@ LAB_BIN=${LAB_BIN:-$(cd "$LAB_DIR/../.." && pwd)/build/tests/lab}
 LAB_PHONE_COUNT=${LAB_PHONE_COUNT:-4}	# addresses of real phones, 2 to 200
 
 declare -gA LAB_PID=()			# name of a namespace: PID that holds it
+declare -gA LAB_WITNESS=()		# name of a namespace: what a rule says to show a frame
 declare -ga LAB_NETNS=()		# the namespaces as the kernel names them, net:[4026…]
 declare -g LAB_LAST_PID='' LAB_LAST_COUNTER='' LAB_MODE='' LAB_OWNER=''
 
@@ -279,15 +280,15 @@ lab_switch_ageing() {
 		lab_in switch bridge link set dev "$LAB_SWITCH_PHONES" flood "$flood"
 }
 
-# lab_port_security SECONDS: what port security with a short ageing time does to keepalives: the
-# switch drops the first segment of a phone that was idle for so long, and learns it; what
-# follows passes. A SYN is learned and passes. A phone is told by address and port here, since
-# all have one MAC. Dropped segments are in the counter port_security of the switch. Off:
-# lab_drop_flush switch.
+# lab_port_security SECONDS: what port security with a short ageing time does to
+# keepalives: the switch drops the first segment of a phone that was idle for so long, and learns
+# it; what follows passes. A SYN is learned and passes. A phone is told by address and port here,
+# since all have one MAC. Dropped segments are in the counter port_security of the switch, and with
+# its witness, if it has one. Off: lab_drop_flush switch.
 lab_port_security() {
 	local four='{ ip saddr . tcp sport }' six='{ ip6 saddr . tcp sport }'
 	lab_in switch nft -f - <<-EOF
-		table bridge lab {
+		table netdev lab {
 			counter port_security { }
 			set secure4 {
 				type ipv4_addr . inet_service
@@ -300,18 +301,66 @@ lab_port_security() {
 				timeout ${1}s
 			}
 			chain ports {
-				type filter hook forward priority -10; policy accept;
-				iifname != "$LAB_SWITCH_PHONES" accept
+				type filter hook ingress device "$LAB_SWITCH_PHONES" priority -10
 				meta l4proto != tcp accept
 				ip saddr . tcp sport @secure4 update @secure4 $four accept
 				ip6 saddr . tcp sport @secure6 update @secure6 $six accept
 				add @secure4 $four
 				add @secure6 $six
 				tcp flags & syn == syn accept
-				counter name port_security drop
+				counter name port_security ${LAB_WITNESS[switch]:-} drop
 			}
 		}
 	EOF
+}
+
+# lab_witness NS FILE: from now on every frame that lab_lossy and lab_port_security drop in NS is
+# written to FILE, a capture with nanoseconds. lab_witnessed FILE COUNT [SECONDS]: waits until it
+# holds that many.
+lab_witness() {
+	local ns=$1 file=$2
+	[ -n "${LAB_PID[witness]:-}" ] || _lab_netns witness || return 1
+	_lab_link "$ns" witness0 - witness "$ns" - || return 1
+	lab_in "$ns" sysctl -q -w net.ipv6.conf.witness0.disable_ipv6=1
+	lab_in witness sysctl -q -w "net.ipv6.conf.$ns.disable_ipv6=1"
+	lab_bg witness "$file.log" tcpdump --immediate-mode --time-stamp-precision=nano -B 16384 \
+		-i "$ns" -Q in -U -w "$file" tcp
+	LAB_WITNESS[$ns]='dup to "witness0"'
+	lab_wait_for "$file.log" 'listening on'
+}
+
+lab_witnessed() {
+	local tries=$((${3:-5} * 20)) n
+	until n=$(tcpdump -nn -r "$1" 2>/dev/null | wc -l) && [ "$n" -ge "$2" ]; do
+		[ $((tries--)) -gt 0 ] || { _lab_die "$n of $2 frames in $1"; return 1; }
+		sleep 0.05
+	done
+}
+
+# lab_lossy NS IF ingress|egress PERMILLE [SEED]: loses so many of all IPv4 TCP segments that come
+# in (go out) there, keepalives or not, whatever their flags: by a seeded hash over the segment and
+# its IP identification, so that a retransmission has a chance of its own. NS needs a witness. The
+# sender of what is lost on its way out is not told, as if the wire had lost it. The lost are in
+# the counter lossy_DIRECTION. Off, with the counters left: lab_lossless NS.
+lab_lossy() {
+	local ns=$1 if=$2 hook=$3 permille=$4 seed=${5:-1} verdict="${LAB_WITNESS[$1]:-} drop"
+	[ -n "${LAB_WITNESS[$ns]:-}" ] || { _lab_die "lab_lossy: $ns has no witness"; return 1; }
+	[ "$hook" = ingress ] || verdict='fwd to "witness0"'
+	lab_in "$ns" nft -f - <<-EOF
+		table netdev lab {
+			counter lossy_${if}_$hook { }
+			chain lossy_${if}_$hook {
+				type filter hook $hook device "$if" priority 0
+				meta l4proto tcp jhash ip saddr . ip daddr . tcp sport . tcp dport \
+					. tcp sequence . ip id mod 1000 seed $seed < $permille \
+					counter name lossy_${if}_$hook $verdict
+			}
+		}
+	EOF
+}
+
+lab_lossless() {
+	lab_in "$1" nft flush table netdev lab
 }
 
 # lab_drop_rule NS inet|bridge to_cucm|to_phone PORT MATCH RATE [COUNTER]: drops the first and
@@ -363,7 +412,7 @@ lab_drop_rule() {
 # lab_dropped NS COUNTER: the packets of a named counter.
 lab_dropped() {
 	local family n
-	for family in inet bridge; do
+	for family in inet bridge netdev; do
 		n=$(lab_in "$1" nft -j list counter "$family" lab "$2" 2>/dev/null |
 			jq '.nftables[] | .counter? // empty | .packets')
 		[ -z "$n" ] || { echo "$n"; return 0; }
@@ -375,6 +424,7 @@ lab_dropped() {
 lab_drop_flush() {
 	lab_in "$1" nft delete table inet lab 2>/dev/null
 	lab_in "$1" nft delete table bridge lab 2>/dev/null
+	lab_in "$1" nft delete table netdev lab 2>/dev/null
 	return 0
 }
 
@@ -401,6 +451,15 @@ lab_gro() {
 # end that only acknowledges (a backup server) may take 40 ms: then 20 ms is too soon.
 lab_fast_rto() {
 	lab_in "$1" sysctl -q -w net.ipv4.tcp_rto_min_us=20000 2>/dev/null || true
+}
+
+# lab_lasting_backoff NS: the ends there take no sample of the round trip from what they sent twice,
+# as old TCP without timestamps does (RFC 6298, section 3: Karn's algorithm), and probe for no loss
+# of the tail. So a retransmission timeout that a loss doubled stays doubled until a segment gets
+# through at the first attempt. The least timeout is 20 ms.
+lab_lasting_backoff() {
+	lab_in "$1" sysctl -q -w net.ipv4.tcp_timestamps=0 net.ipv4.tcp_early_retrans=0 \
+		net.ipv4.tcp_rto_min_us=20000
 }
 
 # The PIDs of all processes in the lab's namespaces.
@@ -436,6 +495,7 @@ lab_down() {
 		sleep 0.02
 	done
 	LAB_PID=()
+	LAB_WITNESS=()
 	LAB_NETNS=()
 	LAB_MODE=''
 	return 0
