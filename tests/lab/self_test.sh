@@ -222,6 +222,122 @@ switch_test() {
 		"$(lab_json "$TMP/phones" .acks_received)" -eq 15
 }
 
+# sip_test IP: phones that register, refresh, are kept by a backup server, split, and are answered
+# late; with the counts of both ends.
+sip_test() {
+	local ip=$1 name="sip IPv$1" server
+	up routed "$ip"
+	capture server "$TMP/cap"
+	lab_bg server "$TMP/server" "$LAB_BIN/sip-server" --expires 1000 --grace 1000 \
+		--answer-delay 30
+	server=$LAB_LAST_PID
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_in phones "$LAB_BIN/sip-phones" --server "$LAB_SERVER" --bind "$LAB_PHONES" \
+		--phones 20 --delta 700 --spread 300 --duration 3000 >"$TMP/phones"
+	captured "$TMP/cap" >"$TMP/text"
+	lab_in phones "$LAB_BIN/sip-phones" --server "$LAB_SERVER" --phones 5 --refresh 300 \
+		--spread 300 --duration 1500 --backup --split >"$TMP/backup"
+	lab_stop "$server"
+	check "$name: registered" "$(lab_json "$TMP/phones" .ever_registered)" -eq 20
+	# One every 330 ms: 300, and what the answer takes.
+	check "$name: refreshes count from the answer" \
+		"$(lab_json "$TMP/phones" .registers_sent)" -ge 165
+	check "$name: and not faster" "$(lab_json "$TMP/phones" .registers_sent)" -le 200
+	check "$name: all answered" "$(lab_json "$TMP/phones" .unanswered_at_end)" -eq 0
+	check "$name: the server got each" "$(lab_json "$TMP/server" .registers)" -eq \
+		$(($(lab_json "$TMP/phones" .registers_sent) + $(lab_json "$TMP/backup" .registers_sent)))
+	check "$name: keepalives to a backup" "$(lab_json "$TMP/server" .backup_keepalives)" -eq \
+		"$(lab_json "$TMP/backup" .registers_sent)"
+	check "$name: in segments of 890 bytes" \
+		"$(grep -c 'length 890' "$TMP/text")" -eq "$(lab_json "$TMP/phones" .registers_sent)"
+	check "$name: nobody was unregistered" "$(lab_json "$TMP/server" .unregistered)" -eq 0
+	check "$name: nobody was lost" "$(lab_json "$TMP/phones" .connects)" -eq 20
+}
+
+# The server falls silent: it unregisters nobody who still asks, a phone gives up on it. And it
+# unregisters whoever is silent.
+unregister_test() {
+	local server
+	up routed 4
+	lab_bg server "$TMP/server" "$LAB_BIN/sip-server" --expires 1000 --grace 200 --reset
+	server=$LAB_LAST_PID
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_in phones "$LAB_BIN/sip-phones" --server "$LAB_SERVER" --phones 3 --refresh 5000 \
+		--spread 10 --stay-down --duration 2000 >"$TMP/phones" 2>"$TMP/phones.err"
+	lab_stop "$server"
+	check "unregister: the phones are closed" \
+		"$(lab_json "$TMP/phones" .closed_by_server)" -eq 3
+	check "unregister: by RST" "$(grep -c 'Connection reset' "$TMP/phones.err")" -eq 3
+	check "unregister: and stay down" "$(lab_json "$TMP/phones" .connects)" -eq 3
+	check "unregister: each is told" "$(grep -c \
+		'"event":"unregistered".*"ip":"10.1.0.2".*"device":"SEP002414.*"silent_ms":12[0-9][0-9]' \
+		"$TMP/server")" -eq 3
+
+	lab_bg server "$TMP/server" "$LAB_BIN/sip-server" --silent-after 3
+	server=$LAB_LAST_PID
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_in phones "$LAB_BIN/sip-phones" --server "$LAB_SERVER" --phones 3 --refresh 300 \
+		--spread 10 --give-up 400 --stay-down --duration 2000 >"$TMP/phones" 2>/dev/null
+	lab_stop "$server"
+	check "silent: the phones give up" "$(lab_json "$TMP/phones" .gave_up)" -eq 3
+	check "silent: their second REGISTER came" "$(lab_json "$TMP/server" .registers)" -eq 6
+	check "silent: and was not answered" "$(lab_json "$TMP/server" .answered)" -eq 3
+}
+
+# What is lost at random is in the witness's capture, frame by frame.
+lossy_test() {
+	local server lost
+	up routed 4
+	lab_witness server "$TMP/witness" || exit 1
+	lab_lossy server eth0 ingress 100 7
+	lab_lossy server eth0 egress 100 8
+	lab_bg server "$TMP/server" "$LAB_BIN/sccp-server"
+	server=$LAB_LAST_PID
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" --phones 40 --period 200 \
+		--duration 3000 >"$TMP/phones" 2>/dev/null
+	lab_lossless server
+	lab_stop "$server"
+	check "lossy: all answered in the end" "$(lab_json "$TMP/phones" .acks_received)" -eq \
+		"$(lab_json "$TMP/phones" .keepalives_sent)"
+	for way in ingress egress; do
+		lost=$(lab_dropped server lossy_eth0_$way)
+		check "lossy: some were lost, $way" "$lost" -ge 50
+		check "lossy: but few, $way" "$lost" -le 400
+	done
+	lost=$((lost + $(lab_dropped server lossy_eth0_ingress)))
+	lab_witnessed "$TMP/witness" $lost
+	check "lossy: each was witnessed" \
+		"$(tcpdump -nn -r "$TMP/witness" 2>/dev/null | wc -l)" -eq $lost
+}
+
+# Behind port security, the timeout of a phone doubles from keepalive to keepalive.
+backoff_test() {
+	local server late
+	up routed 4
+	lab_add_switch || exit 1
+	lab_lasting_backoff phones
+	lab_port_security 1
+	lab_bg server "$TMP/server" "$LAB_BIN/sip-server" --expires 60000
+	server=$LAB_LAST_PID
+	capture server "$TMP/cap"
+	lab_wait_for "$TMP/server" ready || exit 1
+	lab_in phones "$LAB_BIN/sip-phones" --server "$LAB_SERVER" --refresh 1200 --duration 6800 \
+		>"$TMP/phones"
+	captured "$TMP/cap" >"$TMP/text"
+	lab_stop "$server"
+	# From one REGISTER to the next: 1200 ms, and what the retransmission had to wait longer.
+	late=$(grep 'length 890' "$TMP/text" | awk '{ split($1, t, ":"); now = t[3] + 60 * t[2]
+		if (NR > 1) printf "%d ", (now - last) * 1000 - 1200; last = now }')
+	# shellcheck disable=SC2086
+	set -- $late
+	check "backoff: five refreshes, of them $late" $# -ge 4
+	check "backoff: it doubles once" "$2" -lt "$3"
+	check "backoff: it doubles twice" "$3" -gt $((17 * $2 / 10))
+	check "backoff: it doubles again" "$4" -gt $((17 * $3 / 10))
+	check "backoff: each was dropped once" "$(lab_dropped switch port_security)" -ge 4
+}
+
 down_test() {
 	local spaces=("${LAB_NETNS[@]}") left
 	lab_down
@@ -255,6 +371,11 @@ for ip in 4 6; do
 	frames_test routed server $ip sccp 0
 done
 switch_test
+sip_test 4
+sip_test 6
+unregister_test
+lossy_test
+backoff_test
 down_test
 
 echo "$passed passed, $failed failed"
