@@ -7,7 +7,7 @@
 // way would be a lie that kaloss takes for a way around it.
 //
 // A frame is a pure function of its descriptor, so a duplicate is built again, not stored.
-#include "lab.h"
+#include "sip.h"
 
 #include <getopt.h>
 #include <linux/if_ether.h>
@@ -23,9 +23,6 @@
 #define TCP_HLEN 32 // with the timestamps option
 #define MSS 1460
 
-#define REGISTER_SIZE 890
-#define TRYING_SIZE 325
-#define OK_SIZE 637
 #define SCCP_SIZE ((int)sizeof(struct sccp_hdr))
 
 enum part {
@@ -214,30 +211,13 @@ static void sip_names(const struct gen *g, const struct desc *d, struct sip_name
 		 mix(g->seed, d->conn, 4), mix(g->seed, d->conn, 5), s->phone, 101 + d->n);
 }
 
-// Ends a message with a header filled up so that the whole has the size a real one has; returns
-// -1 if it is larger already.
-static int sip_fill(char *out, int len, int size)
-{
-	static const char head[] = "Reason: SIP;cause=200;text=\"", tail[] = "\"\r\n\r\n";
-	int fill = size - len - (int)(sizeof(head) - 1) - (int)(sizeof(tail) - 1);
-
-	if (fill < 0)
-		return -1;
-	memcpy(out + len, head, sizeof(head) - 1);
-	len += sizeof(head) - 1;
-	memset(out + len, '-', fill);
-	len += fill;
-	memcpy(out + len, tail, sizeof(tail) - 1);
-	return len + sizeof(tail) - 1;
-}
-
-static int sip_register(const struct gen *g, const struct desc *d, char *out)
+static int register_text(const struct gen *g, const struct desc *d, char *out)
 {
 	struct sip_names s;
 	int len;
 
 	sip_names(g, d, &s);
-	len = snprintf(out, REGISTER_SIZE,
+	len = snprintf(out, SIP_REGISTER_SIZE,
 		       "REGISTER sip:%s SIP/2.0\r\n"
 		       "Via: SIP/2.0/TCP %s:%u;branch=z9hG4bK%08x\r\n"
 		       "%sMax-Forwards: 70\r\n"
@@ -249,14 +229,14 @@ static int sip_register(const struct gen *g, const struct desc *d, char *out)
 		       s.server, s.phone, phone_port(d->conn), mix(g->seed, d->conn, 100 + d->n),
 		       s.dialog, 1000 + d->conn, s.phone, phone_port(d->conn), s.device + 3,
 		       s.device);
-	return sip_fill(out, len, REGISTER_SIZE);
+	return sip_fill(out, len, SIP_REGISTER_SIZE);
 }
 
-static int sip_answer(const struct gen *g, const struct desc *d, char *out)
+static int answer_text(const struct gen *g, const struct desc *d, char *out)
 {
 	bool ok = d->part == PART_OK;
 	struct sip_names s;
-	int len, size = ok ? OK_SIZE : TRYING_SIZE;
+	int len, size = ok ? SIP_OK_SIZE : SIP_TRYING_SIZE;
 
 	sip_names(g, d, &s);
 	len = snprintf(out, 700, "SIP/2.0 %s\r\nVia: SIP/2.0/TCP %s:%u;branch=z9hG4bK%08x\r\n%s",
@@ -280,13 +260,13 @@ static int payload(const struct gen *g, const struct desc *d, uint8_t *out)
 		return 0;
 	case PART_KEEPALIVE:
 		if (g->sip)
-			return sip_register(g, d, (char *)out);
+			return register_text(g, d, (char *)out);
 		break;
 	case PART_ANSWER:
 		h.id = SCCP_KEEPALIVE_ACK;
 		break;
 	default:
-		return sip_answer(g, d, (char *)out);
+		return answer_text(g, d, (char *)out);
 	}
 	memcpy(out, &h, sizeof(h));
 	return sizeof(h);
@@ -356,12 +336,12 @@ static uint32_t put_ip(const struct gen *g, const struct desc *d, uint8_t *ip, i
 
 static int register_size(const struct gen *g)
 {
-	return g->sip ? REGISTER_SIZE : SCCP_SIZE;
+	return g->sip ? SIP_REGISTER_SIZE : SCCP_SIZE;
 }
 
 static int answer_size(const struct gen *g)
 {
-	return g->sip ? TRYING_SIZE + OK_SIZE : SCCP_SIZE;
+	return g->sip ? SIP_TRYING_SIZE + SIP_OK_SIZE : SCCP_SIZE;
 }
 
 static void sequence(const struct gen *g, const struct desc *d, uint32_t *seq, uint32_t *ack)
@@ -375,7 +355,8 @@ static void sequence(const struct gen *g, const struct desc *d, uint32_t *seq, u
 		*seq = phone + 1 + d->n * register_size(g);
 		*ack = server + 1;
 	} else {
-		*seq = server + 1 + d->n * answer_size(g) + (d->part == PART_OK ? TRYING_SIZE : 0);
+		*seq = server + 1 + d->n * answer_size(g) +
+		       (d->part == PART_OK ? SIP_TRYING_SIZE : 0);
 		*ack = phone + 1;
 	}
 }

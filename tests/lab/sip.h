@@ -82,18 +82,29 @@ static inline bool sip_parse(const char *data, size_t len, struct sip_request *r
 	return true;
 }
 
-// Ends a message with a header filled up to the size a real one has.
+// Ends a message with a header filled up so that the whole has the size a real one has; returns
+// -1 if it is larger already.
 static inline int sip_fill(char *out, int len, int size)
 {
 	static const char head[] = "Reason: SIP;cause=200;text=\"", tail[] = "\"\r\n\r\n";
 	int fill = size - len - (int)(sizeof(head) - 1) - (int)(sizeof(tail) - 1);
 
 	if (fill < 0)
-		return len + sprintf(out + len, "\r\n");
-	len += sprintf(out + len, "%s", head);
+		return -1;
+	memcpy(out + len, head, sizeof(head) - 1);
+	len += sizeof(head) - 1;
 	memset(out + len, '-', fill);
 	len += fill;
-	return len + sprintf(out + len, "%s", tail);
+	memcpy(out + len, tail, sizeof(tail) - 1);
+	return len + sizeof(tail) - 1;
+}
+
+// The same, but what is larger stays so.
+static inline int sip_end(char *out, int len, int size)
+{
+	int filled = sip_fill(out, len, size);
+
+	return filled < 0 ? len + sprintf(out + len, "\r\n") : filled;
 }
 
 // An answer; Expires is left out if it is negative.
@@ -108,7 +119,7 @@ static inline int sip_answer(char out[SIP_MAX], const struct sip_request *r, con
 	if (expires >= 0)
 		len += sprintf(out + len, "Expires: %ld\r\nContact: %s\r\n", expires, r->contact);
 	len += sprintf(out + len, "Content-Length: 0\r\n");
-	return sip_fill(out, len, expires < 0 ? SIP_TRYING_SIZE : SIP_OK_SIZE);
+	return sip_end(out, len, expires < 0 ? SIP_TRYING_SIZE : SIP_OK_SIZE);
 }
 
 #endif

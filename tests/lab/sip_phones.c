@@ -142,7 +142,7 @@ static int register_text(const struct lab *l, const struct phone *p, char out[SI
 		      l->server_text, device + 3, p->calls, user, l->server_text, device + 3,
 		      p->calls, address, p->cseq, user, address, port, device + 3, device,
 		      l->backup ? ";expires=0;cisco-keep-alive" : "", l->backup ? 0 : 3600);
-	return sip_fill(out, len, SIP_REGISTER_SIZE);
+	return sip_end(out, len, SIP_REGISTER_SIZE);
 }
 
 // MSG_EOR keeps every part in a segment of its own, also when TCP retransmits.

@@ -52,11 +52,11 @@ sccp=$LAB_LAST_PID
 lab_bg phones "$WORK/lively" "$LAB_BIN/sip-phones" --server "$LAB_SERVER" --bind "$(own 6)" \
   --phones $PHONES --duration $((SECONDS_LONG * 1000)) --refresh 2000 --quiet
 lively=$LAB_LAST_PID
-wait $sip || fail "the SIP phones ended with $?"
-wait $sccp || fail "the SCCP phones ended with $?"
-wait $lively || fail "the lively phones ended with $?"
-lab_stop $sip_server
-lab_stop $sccp_server
+wait "$sip" || fail "the SIP phones ended with $?"
+wait "$sccp" || fail "the SCCP phones ended with $?"
+wait "$lively" || fail "the lively phones ended with $?"
+lab_stop "$sip_server"
+lab_stop "$sccp_server"
 lab_witnessed "$WORK/dropped.pcap" "$(lab_dropped switch port_security)"
 stop_watch
 check_sums sessions

@@ -6,7 +6,8 @@
 #
 #   tests/net/soak.sh [CONNECTIONS [SECONDS [SEED]]]     (200 40 1; `make soak` runs 2000 600)
 #
-# SOAK_KEEP=DIR keeps the records and the captures of what was dropped there.
+# SOAK_KEEP=DIR keeps the records there, the captures of what was dropped, and what passed the two
+# interfaces of the router.
 set -u
 LAB_PHONE_COUNT=100
 . "$(dirname "$0")/lib.sh"
@@ -38,6 +39,13 @@ lab_up routed 4
 keep_trap
 lab_add_switch
 for place in switch box server; do lab_witness $place "$WORK/$place.pcap" || exit 1; done
+if [ -n "${SOAK_KEEP:-}" ]; then
+  mkdir -p "$SOAK_KEEP"
+  for i in acc0 cucm0; do
+    lab_bg box "$WORK/$i.pcap.log" tcpdump --time-stamp-precision=nano -B 32768 -s 400 -i $i \
+      -w "$SOAK_KEEP/$i.pcap" tcp
+  done
+fi
 start_watch || exit 1
 
 lab_bg server "$WORK/sccp-server" "$LAB_BIN/sccp-server"
@@ -94,7 +102,6 @@ else
   fail "where each loss happened"
 fi
 if [ -n "${SOAK_KEEP:-}" ]; then
-  mkdir -p "$SOAK_KEEP"
   cp "$WORK"/*.pcap "$WORK/records" "$WORK/table" "$SOAK_KEEP"
 fi
 finish_tests
