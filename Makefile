@@ -21,7 +21,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson
+LIBS := libbpf libmnl jansson libpcap zlib
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
@@ -46,7 +46,8 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
-	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost
+	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
+	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus include-directions
@@ -129,6 +130,13 @@ $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
 		$(BUILD)/tests/packets/packets.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/tests/packets/packets.o \
+		$(BUILD)/tests/packets/pcap_writer.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
+
+$(BUILD)/tests/bench/read-capture: $(BUILD)/tests/bench/read_capture.o $(BUILD)/tests/packets/packets.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -lpthread -o $@
 
 # (A pattern would add nothing: only named targets take further prerequisites.)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETON)
