@@ -8,6 +8,7 @@
 #   make soak       ten minutes of random loss at three places (as root)
 #   make bench      what a packet costs
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
+#   make fuzz-capture, make corpus-capture: the same for capture files
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -46,11 +47,13 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
+	$(BUILD)/tests/fuzz/replay-capture \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus include-directions
+.PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus \
+	fuzz-capture corpus-capture include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -155,6 +158,33 @@ $(BUILD)/tests/fuzz/fuzz: $(FUZZ_TARGET) $(FUZZ_HEADERS) Makefile
 
 $(BUILD)/tests/fuzz/make-corpus: $(BUILD)/tests/fuzz/make_corpus.o $(BUILD)/tests/packets/packets.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+# The same for captures: what reads them is compiled anew, to be watched by the sanitizers.
+CAPTURE_FUZZ_TARGET := tests/fuzz/fuzz_capture.c tests/packets/packets.c user/util/error.c \
+	$(wildcard user/source/capture*.c)
+CAPTURE_FUZZ_HEADERS := $(FUZZ_HEADERS) $(wildcard user/source/capture*.h user/util/*.h)
+$(BUILD)/tests/fuzz/replay-capture: $(CAPTURE_FUZZ_TARGET) tests/fuzz/replay.c $(CAPTURE_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) \
+		$(shell $(PKG_CONFIG) --libs libpcap zlib) -o $@
+
+$(BUILD)/tests/fuzz/fuzz-capture: $(CAPTURE_FUZZ_TARGET) $(CAPTURE_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) \
+		$(shell $(PKG_CONFIG) --libs libpcap zlib) -o $@
+
+$(BUILD)/tests/fuzz/make-capture-corpus: $(BUILD)/tests/fuzz/make_capture_corpus.o \
+		$(BUILD)/tests/packets/packets.o $(BUILD)/tests/packets/pcap_writer.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lz -o $@
+
+fuzz-capture: $(BUILD)/tests/fuzz/fuzz-capture
+	@mkdir -p $(BUILD)/tests/fuzz/found-capture
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 $(BUILD)/tests/fuzz/found-capture tests/fuzz/corpus-capture
+
+corpus-capture: $(BUILD)/tests/fuzz/make-capture-corpus $(BUILD)/tests/fuzz/fuzz-capture
+	@mkdir -p tests/fuzz/corpus-capture $(BUILD)/tests/fuzz/found-capture
+	$(BUILD)/tests/fuzz/make-capture-corpus tests/fuzz/corpus-capture
+	$(BUILD)/tests/fuzz/fuzz-capture -merge=1 tests/fuzz/corpus-capture $(BUILD)/tests/fuzz/found-capture
 
 fuzz: $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p $(BUILD)/tests/fuzz/found

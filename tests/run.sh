@@ -61,6 +61,7 @@ unit() {
 
 run unit unit
 run fuzz "$BUILD/tests/fuzz/replay" tests/fuzz/corpus
+run fuzz-capture "$BUILD/tests/fuzz/replay-capture" tests/fuzz/corpus-capture
 run kernel "$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus
 run lab tests/lab/self_test.sh
 run build tests/build.sh
