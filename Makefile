@@ -229,6 +229,9 @@ include-directions:
 	@! grep -lE '#include.*(bpf/libbpf|bpf/bpf\.h)' $(wildcard user/*/*.[ch] user/*.c) | \
 		grep -v '^user/source/' || { \
 		echo "include-directions: only user/source/ may include libbpf" >&2; exit 1; }
+	@! grep -lE '#include.*pcap/' $(wildcard user/*/*.[ch] user/*.c) | \
+		grep -v '^user/source/capture_file.c' || { \
+		echo "include-directions: only user/source/capture_file.c may include libpcap" >&2; exit 1; }
 	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch]) || { \
 		echo "include-directions: sources do not know reports" >&2; exit 1; }
 

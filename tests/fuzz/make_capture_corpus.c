@@ -57,40 +57,6 @@ static void build(uint32_t i, bool ipv6, struct pkt *ret)
 	pkt_build(&spec, ret);
 }
 
-/* Writes the packet as that link type has it. */
-static uint32_t convert(uint32_t link, const struct pkt *p, __u8 *to)
-{
-	const __u8 sll[16] = { 0, 0, 0, 1, 0, 6, 0, 0x24, 0x14, 0x2d, 1, 2, 0, 0, 8, 0 };
-	const __u8 sll2[20] = { 8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 0, 0x24, 0x14, 0x2d, 1, 2 };
-	const __u8 null[4] = { 2 }, loop[4] = { 0, 0, 0, 2 };
-	const __u8 *lead = NULL;
-	uint32_t len = 0;
-
-	switch (link) {
-	case PCAP_LINK_ETHERNET:
-		memcpy(to, p->data, p->len);
-		return p->len;
-	case PCAP_LINK_SLL:
-		lead = sll, len = sizeof(sll);
-		break;
-	case PCAP_LINK_SLL2:
-		lead = sll2, len = sizeof(sll2);
-		break;
-	case PCAP_LINK_NULL:
-		lead = null, len = sizeof(null);
-		break;
-	case PCAP_LINK_LOOP:
-		lead = loop, len = sizeof(loop);
-		break;
-	default:
-		break;
-	}
-	if (len)
-		memcpy(to, lead, len);
-	memcpy(to + len, p->data + p->l3_off, p->len - p->l3_off);
-	return len + p->len - p->l3_off;
-}
-
 static void write_plain(const char *name, bool ng, bool big_endian, uint32_t link,
 			uint8_t resolution, uint32_t snaplen)
 {
@@ -107,7 +73,7 @@ static void write_plain(const char *name, bool ng, bool big_endian, uint32_t lin
 		uint32_t len;
 
 		build(n, link == PCAP_LINK_IPV6, &p);
-		len = convert(link, &p, frame);
+		len = pcap_convert(link, &p, frame);
 		pcap_write(&w, START_NS + n * 1000000, frame, len < snaplen ? len : snaplen, len);
 	}
 	finish(file);
@@ -136,7 +102,8 @@ static void write_rich(void)
 	pcap_write_on(&w, 0, START_NS, p.data, p.len, p.len);
 	pcap_write_interface(&w, &second);
 	pcap_write_block(&w, 0x0bad, "unknown", 7);
-	pcap_write_on(&w, 1, START_NS + 1000, frame, convert(PCAP_LINK_SLL, &p, frame), p.len + 2);
+	pcap_write_on(&w, 1, START_NS + 1000, frame, pcap_convert(PCAP_LINK_SLL, &p, frame),
+		      p.len + 2);
 	pcap_write_simple(&w, p.data, p.len);
 	pcap_write_statistics(&w, &statistics);
 	pcap_write_section(&w);

@@ -197,3 +197,43 @@ void pcap_write_statistics(struct pcap_writer *w, const struct pcap_statistics *
 	add_number(w, &b, 0, 4);
 	pcap_write_block(w, 5, b.data, b.len);
 }
+
+__u32 pcap_convert(__u32 link, const struct pkt *p, __u8 *to)
+{
+	bool ipv6 = p->data[p->l3_off] >> 4 == 6;
+	__u8 sll[16] = { 0, 0, 0, 1, 0, 6, 0, 0x24, 0x14, 0x2d, 1, 2, 0, 0, 8, 0 };
+	__u8 sll2[20] = { 8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 0, 0x24, 0x14, 0x2d, 1, 2 };
+	__u8 null[4] = { ipv6 ? 30 : 2 }, loop[4] = { 0, 0, 0, ipv6 ? 24 : 2 };
+	__u32 len = 0, from = p->l3_off;
+
+	switch (link) {
+	case PCAP_LINK_ETHERNET:
+		from = 0;
+		break;
+	case PCAP_LINK_SLL:
+		/* The type as in Ethernet, and what follows it: perhaps a tag. */
+		from = 14;
+		len = sizeof(sll);
+		memcpy(sll + 14, p->data + 12, 2);
+		memcpy(to, sll, len);
+		break;
+	case PCAP_LINK_SLL2:
+		from = 14;
+		len = sizeof(sll2);
+		memcpy(sll2, p->data + 12, 2);
+		memcpy(to, sll2, len);
+		break;
+	case PCAP_LINK_NULL:
+		len = sizeof(null);
+		memcpy(to, null, len);
+		break;
+	case PCAP_LINK_LOOP:
+		len = sizeof(loop);
+		memcpy(to, loop, len);
+		break;
+	default:
+		break;
+	}
+	memcpy(to + len, p->data + from, p->len - from);
+	return len + p->len - from;
+}

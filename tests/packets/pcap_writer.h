@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "packets.h"
+
 /* Link types as files carry them. */
 enum {
 	PCAP_LINK_NULL = 0,
@@ -70,3 +72,9 @@ struct pcap_statistics {
 };
 
 void pcap_write_statistics(struct pcap_writer *w, const struct pcap_statistics *s);
+
+/*
+ * Writes an Ethernet frame as a capture of that link type has it, to PKT_MAX + 32 bytes. VLAN tags
+ * stay where there is a type in front of them. Returns its length.
+ */
+uint32_t pcap_convert(uint32_t link, const struct pkt *p, uint8_t *to);

@@ -36,9 +36,6 @@ void cap_close(struct cap *c);
 void cap_packet(__u32 n, struct pkt *ret);
 #define CAP_SEQ(n) (1000U + 12 * (n))
 
-/* The same with another link header in place of Ethernet's. Returns its length. */
-__u32 cap_convert(__u32 link, const struct pkt *p, __u8 *to);
-
 struct cap_seen {
 	uint64_t time_ns;
 	uint64_t packet;

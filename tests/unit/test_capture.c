@@ -170,7 +170,7 @@ Test(capture, every_link_type)
 			    (links[i].link == PCAP_LINK_IPV6 && !spec->ipv6))
 				continue;
 			pkt_build(spec, &p);
-			len = cap_convert(links[i].link, &p, frame);
+			len = pcap_convert(links[i].link, &p, frame);
 			cap_begin(&c, true, false, &interface);
 			pcap_write(&c.w, CAP_START_NS, frame, len, len);
 			cap_end(&c);
@@ -210,10 +210,10 @@ Test(capture, what_is_not_ip_or_not_ours_is_passed_over)
 		memset(frame, 0xff, 60);
 		pcap_write(&c.w, CAP_START_NS, frame, 60, 60);
 		pkt_build(&udp, &p);
-		len = cap_convert(links[i].link, &p, frame);
+		len = pcap_convert(links[i].link, &p, frame);
 		pcap_write(&c.w, CAP_START_NS, frame, len, len);
 		pkt_build(&other, &p);
-		len = cap_convert(links[i].link, &p, frame);
+		len = pcap_convert(links[i].link, &p, frame);
 		pcap_write(&c.w, CAP_START_NS, frame, len > 30 ? 30 : len, len);
 		cap_end(&c);
 		r = cap_read(&c);
@@ -240,7 +240,7 @@ Test(capture, every_snap_length)
 		struct pkt p;
 
 		pkt_build(&spec, &p);
-		len = cap_convert(links[i].link, &p, frame);
+		len = pcap_convert(links[i].link, &p, frame);
 		headers = len - 12;
 		for (__u32 cut = 0; cut <= len; cut++) {
 			cap_begin(&c, cut & 1, false, &interface);
@@ -532,4 +532,63 @@ Test(capture, many_files)
 	cr_assert_eq(r->count, 300);
 	for (__u32 n = 0; n < 300; n++)
 		cr_assert_eq(r->seen[n].file, 299 - n);
+}
+
+/* ---- Progress ---- */
+
+struct watch_job {
+	const struct kl_capture *capture;
+	bool stop;
+	bool went_back;
+	double fraction;
+};
+
+static void *watch_progress(void *arg)
+{
+	struct watch_job *j = arg;
+
+	while (!__atomic_load_n(&j->stop, __ATOMIC_RELAXED)) {
+		struct kl_capture_progress p;
+
+		kl_capture_progress(j->capture, &p);
+		j->went_back |= p.fraction < j->fraction || p.fraction > 1;
+		j->fraction = p.fraction;
+	}
+	return NULL;
+}
+
+Test(capture, progress_as_another_thread_sees_it)
+{
+	struct watch_job job = { 0 };
+	const struct kl_captured *s;
+	struct kl_capture_progress p;
+	struct kl_capture *c = NULL;
+	static struct kl_ports ports;
+	struct cap files[4];
+	const char *paths[4];
+	pthread_t thread;
+	size_t n = 0;
+
+	for (__u32 i = 0; i < 4; i++) {
+		make_file(&files[i], i * 10000, i * 10000 + 9999, 1, MS);
+		paths[i] = files[i].path;
+	}
+	pkt_ports(&ports);
+	cr_assert_eq(kl_capture_open(paths, 4, &ports, &c, NULL), 0);
+	kl_capture_progress(c, &p);
+	cr_assert_eq(p.fraction, 0);
+	cr_assert_gt(p.size_bytes, 4 * 9999 * 82U);
+	job.capture = c;
+	cr_assert_eq(pthread_create(&thread, NULL, watch_progress, &job), 0);
+	while (kl_capture_next(c, &s, NULL) > 0)
+		n++;
+	__atomic_store_n(&job.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	kl_capture_progress(c, &p);
+	kl_capture_close(c);
+	cr_assert_eq(n, 4 * 9999);
+	cr_assert_not(job.went_back);
+	cr_assert_eq(p.fraction, 1);
+	cr_assert_eq(p.segments, n);
+	cr_assert_eq(p.packets, n);
 }

@@ -22,7 +22,7 @@ static void write_packet(struct cap *c, __u32 interface, __u32 n)
 	__u32 len;
 
 	cap_packet(n, &p);
-	len = cap_convert(c->w.interface[interface].link, &p, frame);
+	len = pcap_convert(c->w.interface[interface].link, &p, frame);
 	pcap_write_on(&c->w, interface, CAP_START_NS + n * MS, frame, len, len);
 }
 

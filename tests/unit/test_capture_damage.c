@@ -264,6 +264,7 @@ Test(capture_damage, no_capture)
 
 	expect_error("/nowhere/a.pcap", -ENOENT, "No such file");
 	expect_error("/tmp", -EISDIR, "is a directory");
+	expect_error("/proc/self/mem", -EIO, "Input/output error");
 	cap_bytes(&empty, "", 0);
 	expect_error(empty.path, -ENODATA, "is empty");
 	cap_bytes(&lines, text, sizeof(text) - 1);
