@@ -1,36 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One JSON object a line: the records of docs/contract.md. What is not known is null. */
-#include "report/report.h"
-
+/* One JSON object a line. */
 #include <errno.h>
-#include <jansson.h>
-#include <string.h>
 
-#include "core/names.h"
-#include "util/duration.h"
-
-static json_t *number(uint64_t n)
-{
-	return json_integer((json_int_t)n);
-}
-
-static json_t *text_or_null(const char *text)
-{
-	return text && text[0] ? json_string(text) : json_null();
-}
-
-static json_t *ms_or_null(uint64_t ns)
-{
-	return ns ? json_real((double)ns / 1e6) : json_null();
-}
-
-static json_t *record(const char *type, uint64_t time_ns)
-{
-	char time[40];
-
-	kl_format_time(time_ns, time, sizeof(time));
-	return json_pack("{s:s, s:s}", "type", type, "time", time);
-}
+#include "report/json_records.h"
 
 /* Prints and frees the record. */
 static int emit(struct kl_report *r, json_t *record)
@@ -42,290 +14,34 @@ static int emit(struct kl_report *r, json_t *record)
 	return failed ? (errno ? -errno : -EIO) : 0;
 }
 
-static json_t *times_us(const struct kl_times *t)
-{
-	if (!t->count)
-		return json_pack("{s:n, s:n, s:n}", "p50", "p99", "max");
-	return json_pack("{s:I, s:I, s:f}", "p50", (json_int_t)t->p50_us, "p99",
-			 (json_int_t)t->p99_us, "max", (double)t->max_ns / 1e3);
-}
-
-static json_t *times_ms(const struct kl_times *t)
-{
-	if (!t->count)
-		return json_pack("{s:n, s:n, s:n}", "p50", "p99", "max");
-	return json_pack("{s:f, s:f, s:f}", "p50", (double)t->p50_us / 1e3, "p99",
-			 (double)t->p99_us / 1e3, "max", (double)t->max_ns / 1e6);
-}
-
-static json_t *direction(const struct kl_report_tick *tick, int d)
-{
-	const struct kl_tally_report *t = tick->tally;
-	const struct kl_count *n = &t->direction[d];
-	json_t *o = json_object();
-
-	json_object_set_new(o, "segments", number(t->segments[d]));
-	json_object_set_new(o, "sent", number(n->sent));
-	json_object_set_new(o, "delivered", number(n->delivered));
-	json_object_set_new(o, "lost_between", number(n->lost_between));
-	json_object_set_new(o, "lost_phone_side", number(tick->inferred[d][KL_PHONE_SIDE]));
-	json_object_set_new(o, "lost_cucm_side", number(tick->inferred[d][KL_CUCM_SIDE]));
-	json_object_set_new(o, "lost_unknown", number(tick->inferred[d][KL_WHERE_UNKNOWN]));
-	json_object_set_new(o, "retransmitted", number(n->retransmitted));
-	json_object_set_new(o, "duplicates", number(n->duplicates));
-	json_object_set_new(o, "pending", number(n->pending));
-	return o;
-}
-
-static json_t *by_kind(const struct kl_tally_report *t)
-{
-	json_t *kinds = json_object();
-
-	for (int k = 0; k < KL_KINDS; k++) {
-		json_t *kind;
-
-		if (!t->kind_seen[k])
-			continue;
-		kind = json_object();
-		for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
-			const struct kl_count *n = &t->kind[d][k];
-			json_t *o = json_object();
-
-			json_object_set_new(o, "sent", number(n->sent));
-			json_object_set_new(o, "delivered", number(n->delivered));
-			json_object_set_new(o, "lost_between", number(n->lost_between));
-			json_object_set_new(o, "pending", number(n->pending));
-			json_object_set_new(kind, kl_direction_name(d), o);
-		}
-		json_object_set_new(kinds, kl_kind_name((__u32)k), kind);
-	}
-	return kinds;
-}
-
-static json_t *integrity(const struct kl_integrity *n)
-{
-	json_t *o = json_object(), *by = json_object();
-
-	json_object_set_new(o, "events_lost", number(n->events_lost));
-	json_object_set_new(o, "join_full", number(n->join_full));
-	json_object_set_new(o, "flows_evicted", number(n->flows_evicted));
-	json_object_set_new(o, "unpaired", number(n->unpaired));
-	json_object_set_new(o, "malformed", number(n->malformed));
-	json_object_set_new(o, "fragments", number(n->fragments));
-	json_object_set_new(o, "late", number(n->late));
-	json_object_set_new(o, "collisions", number(n->collisions));
-	json_object_set_new(o, "gaps", number(n->gaps));
-	json_object_set_new(o, "one_way", number(n->one_way));
-	json_object_set_new(o, "wrong_way_access", number(n->wrong_way[KL_ACCESS]));
-	json_object_set_new(o, "wrong_way_cucm", number(n->wrong_way[KL_CUCM]));
-	for (__u32 i = KL_LOST + 1; i < KL_FATES; i++)
-		json_object_set_new(by, kl_fate_name(i), number(n->unpaired_by[i]));
-	json_object_set_new(o, "unpaired_by", by);
-	return o;
-}
-
-static void set_tally(json_t *o, const struct kl_report_tick *tick)
-{
-	const struct kl_tally_report *t = tick->tally;
-
-	for (__u32 d = 0; d < KL_DIRECTIONS; d++)
-		json_object_set_new(o, kl_direction_name(d), direction(tick, (int)d));
-	json_object_set_new(o, "by_kind", by_kind(t));
-	json_object_set_new(o, "transit_us", times_us(&t->transit));
-	json_object_set_new(o, "rtt_ms", times_ms(&t->answer));
-	json_object_set_new(o, "mac_flushes", json_null());
-	json_object_set_new(o, "integrity", integrity(&t->integrity));
-}
-
 static int jsonl_tick(struct kl_report *r, const struct kl_report_tick *t)
 {
-	json_t *o = record("tick", t->time_ns);
-
-	json_object_set_new(o, "interval_s", json_real(t->interval_s));
-	json_object_set_new(o, "phones", number(t->phones));
-	set_tally(o, t);
-	return emit(r, o);
-}
-
-static void set_party(json_t *o, const struct kl_party *p)
-{
-	char phone[KL_ADDRESS_TEXT], cucm[KL_ADDRESS_TEXT], mac[KL_MAC_TEXT];
-
-	kl_format_address(p->ends.family, p->ends.phone, phone);
-	kl_format_address(p->ends.family, p->ends.cucm, cucm);
-	kl_format_mac(p->mac, mac);
-	json_object_set_new(o, "phone",
-			    json_pack("{s:s, s:i, s:o, s:o}", "ip", phone, "port",
-				      p->ends.phone_port, "mac", text_or_null(mac), "device",
-				      text_or_null(p->device)));
-	json_object_set_new(o, "cucm",
-			    json_pack("{s:s, s:i}", "ip", cucm, "port", p->ends.cucm_port));
+	return emit(r, kl_json_tick(t));
 }
 
 static int jsonl_loss(struct kl_report *r, const struct kl_loss *l)
 {
-	json_t *o = record("loss", l->time_ns);
-
-	json_object_set_new(o, "direction", json_string(kl_direction_name(l->direction)));
-	json_object_set_new(o, "where", json_string(kl_where_name(l->where)));
-	json_object_set_new(o, "kind", json_string(kl_kind_name(l->kind)));
-	set_party(o, &l->party);
-	json_object_set_new(o, "vlan", l->party.vlan ? number(l->party.vlan) : json_null());
-	json_object_set_new(o, "seq", number(l->seq));
-	/* Between two interfaces of one host the numbers are the same at both. */
-	json_object_set_new(o, "seq_other", number(l->seq));
-	json_object_set_new(o, "length", number(l->length));
-	json_object_set_new(o, "copies",
-			    json_pack("{s:i, s:i}", "access", (int)l->copies[KL_ACCESS], "cucm",
-				      (int)l->copies[KL_CUCM]));
-	json_object_set_new(o, "late_ms", ms_or_null(l->late_ns));
-	json_object_set_new(o, "evidence", text_or_null(l->evidence));
-	json_object_set_new(o, "probable", json_boolean(l->party.probable));
-	json_object_set_new(o, "idle_s", json_null());
-	json_object_set_new(o, "drop", json_null());
-	return emit(r, o);
+	return emit(r, kl_json_loss(l));
 }
 
 static int jsonl_retransmission(struct kl_report *r, const struct kl_retransmission *t)
 {
-	json_t *o = record("retransmission", t->time_ns);
-
-	json_object_set_new(o, "direction", json_string(kl_direction_name(t->direction)));
-	json_object_set_new(o, "kind", json_string(kl_kind_name(t->kind)));
-	set_party(o, &t->party);
-	json_object_set_new(o, "seq", number(t->seq));
-	json_object_set_new(o, "length", number(t->length));
-	json_object_set_new(o, "gap_ms", ms_or_null(t->gap_ns));
-	json_object_set_new(o, "rto_ms", ms_or_null(t->rto_ns));
-	json_object_set_new(o, "copy", number(t->copy));
-	json_object_set_new(o, "inferred", json_boolean(t->inferred));
-	json_object_set_new(o, "remark", text_or_null(t->remark));
-	return emit(r, o);
+	return emit(r, kl_json_retransmission(t));
 }
 
 static int jsonl_session(struct kl_report *r, const struct kl_session_record *s)
 {
-	static const char *const event[] = {
-		[KL_STORY_START] = "start",
-		[KL_STORY_REGISTERED] = "registered",
-		[KL_STORY_PERIOD] = "keepalive_period",
-		[KL_STORY_STOP] = "stop",
-	};
-	static const char *const by[] = { "unknown", "phone", "cucm" };
-	static const char *const how[] = { NULL, "fin", "rst", "timeout" };
-	json_t *o = record("session", s->time_ns);
-
-	json_object_set_new(o, "event", json_string(event[s->event]));
-	json_object_set_new(o, "by", json_string(by[s->by]));
-	set_party(o, &s->party);
-	json_object_set_new(o, "period_s",
-			    s->period_us ? json_real((double)s->period_us / 1e6) : json_null());
-	json_object_set_new(o, "jitter_ms",
-			    s->period_us ? json_real((double)s->jitter_us / 1e3) : json_null());
-	json_object_set_new(o, "role", json_string(kl_role_name(s->role)));
-	json_object_set_new(o, "how", text_or_null(how[s->how]));
-	json_object_set_new(o, "last_failure", text_or_null(s->failure));
-	json_object_set_new(o, "probable", json_boolean(s->party.probable));
-	return emit(r, o);
+	return emit(r, kl_json_session(s));
 }
 
 static int jsonl_forecast(struct kl_report *r, const struct kl_forecast_record *f)
 {
-	static const char *const state[] = { "expected", "changed", "withdrawn", "came_true",
-					     "did_not" };
-	json_t *o = record("forecast", f->time_ns);
-	char at[40];
-
-	kl_format_time(f->at_ns, at, sizeof(at));
-	json_object_set_new(o, "state", json_string(state[f->state]));
-	set_party(o, &f->party);
-	json_object_set_new(o, "unregisters_at", json_string(at));
-	json_object_set_new(o, "in_s", json_real(((double)f->at_ns - (double)f->time_ns) / 1e9));
-	json_object_set_new(o, "because", json_string(f->because));
-	json_object_set_new(o, "probable", json_boolean(f->party.probable));
-	return emit(r, o);
-}
-
-/* ---- The sessions, one by one ---- */
-
-static json_t *session_lost(const struct kl_session *s)
-{
-	json_t *lost = json_object();
-
-	for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
-		json_t *o = json_object();
-
-		for (int w = 0; w < KL_WHERES; w++)
-			json_object_set_new(o, kl_where_name((enum kl_where)w),
-					    number(s->lost[d][w]));
-		json_object_set_new(lost, kl_direction_name(d), o);
-	}
-	return lost;
-}
-
-static json_t *session_answers(const struct kl_answers *a)
-{
-	if (!a->count)
-		return json_null();
-	return json_pack("{s:f, s:f, s:f, s:f, s:I}", "mean", a->mean_us / 1e3, "p50",
-			 kl_answers_quantile(a, 0.5) / 1e3, "p99",
-			 kl_answers_quantile(a, 0.99) / 1e3, "max", a->max_us / 1e3, "count",
-			 (json_int_t)a->count);
-}
-
-static void add_session(const struct kl_session *s, void *arg)
-{
-	struct kl_party party = { .ends = s->ends, .vlan = s->vlan, .device = s->device };
-	json_t *o = json_object();
-
-	memcpy(party.mac, s->mac, sizeof(party.mac));
-	set_party(o, &party);
-	json_object_set_new(o, "role", json_string(kl_role_name((enum kl_role)s->role)));
-	json_object_set_new(o, "keepalive",
-			    s->kind ? json_string(kl_kind_name(s->kind)) : json_null());
-	json_object_set_new(o, "open", json_boolean(!s->closed_ns));
-	json_object_set_new(o, "probable", json_boolean(s->probable));
-	json_object_set_new(o, "period_s",
-			    s->schedule.period_us ? json_real((double)s->schedule.period_us / 1e6)
-						  : json_null());
-	json_object_set_new(o, "jitter_ms",
-			    s->schedule.period_us ? json_real(s->schedule.jitter_us / 1e3)
-						  : json_null());
-	json_object_set_new(o, "expires_s", s->expires_s ? number(s->expires_s) : json_null());
-	json_object_set_new(o, "keepalives", number(s->keepalives));
-	json_object_set_new(o, "answered", number(s->answered));
-	json_object_set_new(o, "acknowledged_only", number(s->acknowledged_only));
-	json_object_set_new(o, "unacknowledged", number(s->unacknowledged));
-	json_object_set_new(o, "acknowledgements_lost", number(s->acks_lost));
-	json_object_set_new(o, "retransmitted",
-			    json_pack("{s:i, s:i}", kl_direction_name(KL_TO_CUCM),
-				      (int)s->retransmissions[KL_TO_CUCM],
-				      kl_direction_name(KL_TO_PHONE),
-				      (int)s->retransmissions[KL_TO_PHONE]));
-	json_object_set_new(o, "lost", session_lost(s));
-	json_object_set_new(o, "answer_ms", session_answers(&s->answers));
-	json_object_set_new(o, "failover",
-			    json_pack("{s:I, s:I}", "normal_would_leave",
-				      (json_int_t)s->answers.normal_gives_up, "delayed_would_leave",
-				      (json_int_t)s->answers.delayed_gives_up));
-	json_object_set_new(o, "last_failure", text_or_null(s->failure));
-	json_array_append_new(arg, o);
+	return emit(r, kl_json_forecast(f));
 }
 
 static int jsonl_summary(struct kl_report *r, const struct kl_report_tick *t)
 {
-	json_t *o = record("summary", t->time_ns);
-
-	json_object_set_new(o, "duration_s", json_real(t->interval_s));
-	json_object_set_new(o, "phones", number(t->phones));
-	set_tally(o, t);
-	if (t->sessions) {
-		json_t *sessions = json_array();
-
-		kl_sessions_visit(t->sessions, add_session, sessions);
-		json_object_set_new(o, "sessions", sessions);
-	}
-	return emit(r, o);
+	return emit(r, kl_json_summary(t));
 }
 
 const struct kl_report_format kl_report_jsonl = {

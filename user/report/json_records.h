@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The records of docs/contract.md as JSON. What is not known is null. Each function returns a new
+ * object for the caller to release, or NULL: out of memory.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "report/report.h"
+
+json_t *kl_json_tick(const struct kl_report_tick *t);
+json_t *kl_json_loss(const struct kl_loss *l);
+json_t *kl_json_retransmission(const struct kl_retransmission *t);
+json_t *kl_json_session(const struct kl_session_record *s);
+json_t *kl_json_forecast(const struct kl_forecast_record *f);
+json_t *kl_json_summary(const struct kl_report_tick *t);
