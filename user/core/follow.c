@@ -109,6 +109,21 @@ static bool join(struct kl_follow *f, const struct kl_follow_segment *s, bool ne
 	return true;
 }
 
+void kl_follow_count(struct kl_follow *f, const struct kl_follow_segment *s,
+		     struct kl_join_result *ret)
+{
+	__u32 kind = s->kind;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!kl_kind_is_joined(kind))
+		return;
+	join(f, s, true, &kind, ret);
+	if (ret->duplicate || s->segment->payload_len <= 1)
+		return;
+	/* With no far side, each copy is settled as it comes. */
+	join(f, s, false, &kind, &(struct kl_join_result){});
+}
+
 static void note_near(struct kl_follow *f, const struct kl_follow_segment *s, __u32 kind, bool bare,
 		      const struct kl_join_result *r)
 {
@@ -162,13 +177,22 @@ void kl_follow_see(struct kl_follow *f, const struct kl_follow_segment *s)
 	kl_flow_see(s->conn, &s->at, s->segment);
 	if (flow->closing != closing)
 		tell(f, s, KL_EVENT_CLOSE, KL_OTHER, NULL);
-	if (!bare)
+	if (s->settled) {
+		kind = s->kind;
+		tells = s->tells;
+	} else if (!bare) {
 		kind = kl_classify_payload(s->service, s->payload, s->have, s->segment->payload_len,
 					   &tells);
+	}
 	if (near && kl_conn_tells(s->conn, tells, kind))
 		tell(f, s, KL_EVENT_PAYLOAD, kind, NULL);
 	if (!kl_kind_is_joined(kind)) {
 		tell_note(f, s, near);
+		return;
+	}
+	if (s->settled) {
+		if (near)
+			note_near(f, s, kind, bare, s->settled);
 		return;
 	}
 	if (!join(f, s, near, &kind, &r))

@@ -38,6 +38,11 @@ struct kl_follow_segment {
 	const __u8 *payload; /* the first `have` bytes of it */
 	__u32 have;
 	__u32 service; /* enum kl_service */
+	/* Where it was joined already: what came of it, and what it is. Then the join is not asked,
+	 * and nothing is counted. NULL: join it here. */
+	const struct kl_join_result *settled;
+	__u32 kind;
+	__u32 tells; /* enum kl_tells */
 };
 
 /*
@@ -48,6 +53,13 @@ void kl_follow_open(struct kl_follow *f, const struct kl_follow_segment *s, bool
 
 /* One segment, or one piece of an aggregate at a time. */
 void kl_follow_see(struct kl_follow *f, const struct kl_follow_segment *s);
+
+/*
+ * Joins the copies of a single place: which copy of its segment is this, or is it a duplicate?
+ * Nothing is counted. *ret is zero for a kind that is not joined.
+ */
+void kl_follow_count(struct kl_follow *f, const struct kl_follow_segment *s,
+		     struct kl_join_result *ret);
 
 /*
  * Payload → kind. have: bytes of it that there are; what cannot be told from them is KL_OTHER, or

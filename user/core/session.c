@@ -299,15 +299,12 @@ static int name_session(struct kl_sessions *s, struct kl_session *session, const
 	return session->closed_ns ? 0 : count_phone(s, session, 1);
 }
 
-static int read_payload(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
-			const uint8_t *payload, size_t len)
+static int learn(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
+		 const struct kl_message *message)
 {
-	struct kl_message message;
-
-	kl_read_message(payload, len, &message);
-	if (name_session(s, &n->session, message.device))
+	if (name_session(s, &n->session, message->device))
 		return -ENOMEM;
-	kl_session_message(s, n, e, &message);
+	kl_session_message(s, n, e, message);
 	return 0;
 }
 
@@ -323,8 +320,7 @@ static void identify(struct kl_session *session, const struct kl_event *e)
 		session->vlan = e->vlan;
 }
 
-int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint8_t *payload,
-		     size_t len)
+static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl_message *message)
 {
 	struct kl_node *n = find(s, e->conn_id);
 	int r = 0, opened = 0;
@@ -352,7 +348,7 @@ int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint
 	kl_session_note(s, n, e);
 	switch (e->type) {
 	case KL_EVENT_PAYLOAD:
-		r = read_payload(s, n, e, payload, len);
+		r = learn(s, n, e, message);
 		break;
 	case KL_EVENT_SEGMENT:
 		kl_session_segment(s, n, e);
@@ -370,6 +366,22 @@ int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint
 		kl_forecast_look(s, n, e->time_ns);
 	wait_again(s, n);
 	return r;
+}
+
+int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint8_t *payload,
+		     size_t len)
+{
+	struct kl_message message = {};
+
+	if (e->type == KL_EVENT_PAYLOAD)
+		kl_read_message(payload, len, &message);
+	return feed(s, e, &message);
+}
+
+int kl_sessions_learn(struct kl_sessions *s, const struct kl_event *e,
+		      const struct kl_message *message)
+{
+	return feed(s, e, message);
 }
 
 static bool is_seen(const struct kl_flow *f)

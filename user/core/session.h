@@ -175,6 +175,10 @@ static inline void kl_sessions_freep(struct kl_sessions **s)
 int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *event, const uint8_t *payload,
 		     size_t len);
 
+/* The same for KL_EVENT_PAYLOAD, where the payload was read already. */
+int kl_sessions_learn(struct kl_sessions *s, const struct kl_event *event,
+		      const struct kl_message *message);
+
 /* Copies of a segment that were lost between the two sides (or, unpaired, may not have been). */
 void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 direction, uint32_t seq,
 			      uint32_t len, unsigned copies, bool surely);
