@@ -18,7 +18,11 @@ enum {
 /* One direction, as far as messages go over its segments. */
 struct stream {
 	uint32_t next_seq; /* SCCP: where the next message begins */
-	bool in_step;	   /* next_seq is known */
+	uint32_t end_seq;  /* behind the last segment in order */
+	uint32_t last_seq; /* of that segment, and where in it a message began */
+	uint32_t last_start;
+	bool in_step; /* next_seq is known */
+	bool has_end;
 	uint32_t part_len; /* SIP: what there is of a message that goes on */
 	uint32_t part_seq; /* where it goes on */
 	uint8_t *part;	   /* NULL: nothing */
@@ -187,35 +191,46 @@ static uint64_t hash_call(uint64_t seed, const uint8_t *payload, size_t have)
 
 /* ---- Messages over several segments ---- */
 
+/* The boundaries of the messages in a segment that begins one at `start`. */
+static void follow_messages(struct stream *st, const struct kl_segment *s, const uint8_t *payload,
+			    uint32_t have, uint32_t start)
+{
+	uint32_t off = start;
+
+	st->in_step = false;
+	while (off + KL_SCCP_HEADER <= have) {
+		if (!kl_sccp_header_plausible(payload + off))
+			return;
+		off += kl_le32(payload + off) + 8;
+	}
+	/* A header that is itself split: where its message ends is not known. */
+	if (off < s->payload_len)
+		return;
+	st->in_step = true;
+	st->next_seq = s->seq + off;
+}
+
 /*
  * SCCP: where in the payload does a message begin? Messages say how long they are, so once in step
- * the next one's place is known. Returns have: nowhere.
+ * the next one's place is known. Returns payload_len: nowhere.
  */
 static uint32_t sccp_start(struct stream *st, const struct kl_segment *s, const uint8_t *payload,
 			   uint32_t have)
 {
-	uint32_t start = 0, off;
+	uint32_t start = 0;
 
-	if (st->in_step && kl_seq_before(s->seq, st->next_seq))
+	if (st->has_end && kl_seq_before(s->seq, st->end_seq))
+		return s->seq == st->last_seq ? st->last_start : 0; /* once more */
+	if (st->in_step && st->has_end && s->seq == st->end_seq)
 		start = st->next_seq - s->seq;
-	else if (st->in_step && st->next_seq != s->seq)
-		st->in_step = false; /* something was not seen */
-	if (start >= s->payload_len)
-		return have;
-	for (off = start; off + KL_SCCP_HEADER <= have;) {
-		if (!kl_sccp_header_plausible(payload + off)) {
-			st->in_step = false;
-			return start;
-		}
-		off += kl_le32(payload + off) + 8;
-	}
-	/* A header that is itself split: where its message ends is not known. */
-	if (off < s->payload_len) {
-		st->in_step = false;
-		return start;
-	}
-	st->in_step = true;
-	st->next_seq = s->seq + off;
+	if (start > s->payload_len)
+		start = s->payload_len;
+	if (start < s->payload_len)
+		follow_messages(st, s, payload, have, start);
+	st->has_end = true;
+	st->end_seq = s->seq + s->payload_len;
+	st->last_seq = s->seq;
+	st->last_start = start;
 	return start;
 }
 
@@ -281,8 +296,8 @@ static void read_payload(struct kl_sighter *s, struct conn *c, const struct kl_s
 
 	if (ret->service == KL_SCCP)
 		start = sccp_start(&c->stream[out->direction], segment, in->payload, in->have);
-	if (start == in->have && start) {
-		out->kind = KL_SCCP_OTHER;
+	if (start >= in->have && start) {
+		out->kind = KL_SCCP_OTHER; /* the middle of a message, or what is not there */
 	} else {
 		out->kind = (uint8_t)kl_classify_payload(ret->service, in->payload + start,
 							 in->have - start,

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "core/diagnosis.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+struct open_key {
+	uint64_t conn_id;
+	uint32_t seq;
+	uint32_t len_direction;
+};
+
+struct kl_open_loss {
+	struct open_key key;
+	size_t last; /* index of the last loss, plus 1 */
+	UT_hash_handle hh;
+};
+
+static void forget_open(struct kl_diagnosis *d, struct kl_open_loss *o)
+{
+	HASH_DEL(d->open, o);
+	free(o);
+}
+
+void kl_diagnosis_done(struct kl_diagnosis *d)
+{
+	struct kl_open_loss *o, *next;
+
+	HASH_ITER(hh, d->open, o, next)
+	forget_open(d, o);
+	for (size_t i = 0; i < d->lost_count; i++)
+		free(d->lost[i].evidence);
+	free(d->lost);
+	*d = (struct kl_diagnosis){};
+}
+
+/* Room for one more. NULL and 0: it is not listed any more. */
+static int add_lost(struct kl_diagnosis *d, struct kl_lost **ret)
+{
+	*ret = NULL;
+	if (d->lost_count == KL_LOST_MAX) {
+		d->lost_unlisted++;
+		return 0;
+	}
+	if (d->lost_count == d->lost_room) {
+		size_t room = d->lost_room ? 2 * d->lost_room : 64;
+		struct kl_lost *lost = reallocarray(d->lost, room, sizeof(*lost));
+
+		if (!lost)
+			return -ENOMEM;
+		d->lost = lost;
+		d->lost_room = room;
+	}
+	*ret = &d->lost[d->lost_count++];
+	**ret = (struct kl_lost){};
+	return 0;
+}
+
+static struct open_key key_of(uint64_t conn_id, uint32_t direction, uint32_t seq, uint32_t len)
+{
+	return (struct open_key){ .conn_id = conn_id,
+				  .seq = seq,
+				  .len_direction = len << 1 | (direction & 1) };
+}
+
+/* Remembers that the segment of this loss has not arrived yet. */
+static int open_loss(struct kl_diagnosis *d, struct kl_lost *lost)
+{
+	struct open_key key = key_of(lost->conn_id, lost->direction, lost->seq, lost->length);
+	struct kl_open_loss *o;
+
+	if (lost->length <= 1)
+		return 0; /* a probe is not sent again: the next one is another */
+	HASH_FIND(hh, d->open, &key, sizeof(key), o);
+	if (!o) {
+		o = calloc(1, sizeof(*o));
+		if (!o)
+			return -ENOMEM;
+		o->key = key;
+		HASH_ADD(hh, d->open, key, sizeof(o->key), o);
+	}
+	lost->before = o->last;
+	o->last = d->lost_count;
+	return 0;
+}
+
+/* A further copy of what may have been lost before. */
+static void see_copy(struct kl_diagnosis *d, const struct kl_paired *p)
+{
+	struct open_key key = key_of(p->conn_id, p->direction, p->seq, p->payload_len);
+	struct kl_open_loss *o;
+
+	HASH_FIND(hh, d->open, &key, sizeof(key), o);
+	if (!o)
+		return;
+	for (size_t i = o->last; i; i = d->lost[i - 1].before) {
+		d->lost[i - 1].sent_again++;
+		if (p->fate == KL_PAIR_DELIVERED)
+			d->lost[i - 1].through_ns = p->far_ns;
+	}
+	if (p->fate == KL_PAIR_DELIVERED)
+		forget_open(d, o);
+}
+
+static void count_fate(struct kl_diagnosis *d, const struct kl_paired *p)
+{
+	struct kl_count *n = &d->total.kind[p->direction & 1][p->kind];
+
+	switch (p->fate) {
+	case KL_PAIR_DELIVERED:
+		n->sent++;
+		n->delivered++;
+		break;
+	case KL_PAIR_LOST:
+		n->sent++;
+		n->lost_between++;
+		break;
+	case KL_PAIR_DUPLICATE:
+		n->duplicates++;
+		break;
+	default:
+		break;
+	}
+	if (p->near_ns && p->copy > 1 && p->payload_len > 1 && p->fate != KL_PAIR_DUPLICATE)
+		n->retransmitted++;
+	d->total.kind_seen[p->kind] |= p->fate != KL_PAIR_NOT_JOINED;
+}
+
+static void see_time(struct kl_diagnosis *d, uint64_t time_ns)
+{
+	if (!d->first_ns || time_ns < d->first_ns)
+		d->first_ns = time_ns;
+	if (time_ns > d->last_ns)
+		d->last_ns = time_ns;
+}
+
+int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t reference,
+			size_t *ret_loss)
+{
+	const struct kl_endpoints *ends = &p->ends[p->ends[KL_ACCESS].family ? KL_ACCESS : KL_CUCM];
+	const struct kl_session *session = kl_sessions_find(d->sessions, p->conn_id);
+	struct kl_lost *lost;
+	int r;
+
+	*ret_loss = 0;
+	see_time(d, p->near_ns ? p->near_ns : p->far_ns);
+	if (p->near_ns)
+		d->total.segments[p->direction & 1]++;
+	count_fate(d, p);
+	if (p->near_ns && p->copy > 1 && p->fate != KL_PAIR_DUPLICATE)
+		see_copy(d, p);
+	if (p->fate != KL_PAIR_LOST)
+		return 0;
+	r = add_lost(d, &lost);
+	if (r || !lost)
+		return r;
+	lost->time_ns = p->near_ns;
+	lost->reference = reference;
+	lost->conn_id = p->conn_id;
+	lost->ends = *ends;
+	lost->vlan = p->vlan;
+	lost->where = KL_BETWEEN;
+	lost->direction = p->direction;
+	lost->kind = p->kind;
+	lost->seq = p->seq;
+	lost->seq_other = p->seq_other;
+	lost->length = p->payload_len;
+	lost->copies[p->direction & 1] = p->copy;
+	lost->copies[(p->direction & 1) ^ 1] = p->copies_far;
+	if (session)
+		memcpy(lost->device, session->device, sizeof(lost->device));
+	*ret_loss = d->lost_count;
+	return open_loss(d, lost);
+}
+
+void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool retransmission,
+			bool duplicate)
+{
+	struct kl_count *n = &d->total.kind[s->direction & 1][s->kind];
+
+	see_time(d, s->time_ns);
+	d->total.segments[s->direction & 1]++;
+	n->retransmitted += retransmission;
+	n->duplicates += duplicate;
+}
+
+int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
+{
+	const struct kl_session *session = story->session;
+	struct kl_lost *lost;
+	int r;
+
+	if (story->type == KL_STORY_START && kl_sessions_phones(d->sessions) > d->phones)
+		d->phones = kl_sessions_phones(d->sessions);
+	if (story->type == KL_STORY_STOP)
+		d->stops[story->by][story->how]++;
+	if (story->type == KL_STORY_RETRANSMISSION)
+		d->retransmissions++;
+	if (story->type != KL_STORY_LOSS)
+		return 0;
+	d->inferred[story->direction & 1][story->where]++;
+	r = add_lost(d, &lost);
+	if (r || !lost)
+		return r;
+	lost->time_ns = story->time_ns;
+	lost->conn_id = session->id;
+	lost->ends = session->ends;
+	lost->vlan = session->vlan;
+	memcpy(lost->mac, session->mac, sizeof(lost->mac));
+	memcpy(lost->device, session->device, sizeof(lost->device));
+	lost->probable = session->probable;
+	lost->where = (uint8_t)story->where;
+	lost->direction = (uint8_t)story->direction;
+	lost->kind = (uint8_t)story->kind;
+	lost->seq = lost->seq_other = story->seq;
+	lost->length = story->length;
+	lost->copies[KL_ACCESS] = story->copies[KL_ACCESS];
+	lost->copies[KL_CUCM] = story->copies[KL_CUCM];
+	lost->late_ns = story->late_ns;
+	lost->evidence = strdup(story->text);
+	return lost->evidence ? 0 : -ENOMEM;
+}
+
+/* Who the phone is may have been learnt after its first losses. */
+static void name_phones(struct kl_diagnosis *d)
+{
+	for (size_t i = 0; i < d->lost_count; i++) {
+		const struct kl_session *s = kl_sessions_find(d->sessions, d->lost[i].conn_id);
+
+		if (!s)
+			continue;
+		memcpy(d->lost[i].device, s->device, sizeof(s->device));
+		memcpy(d->lost[i].mac, s->mac, sizeof(s->mac));
+	}
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct kl_lost *x = a, *y = b;
+
+	return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+}
+
+void kl_diagnosis_finish(struct kl_diagnosis *d)
+{
+	struct kl_tally_report *t = &d->total;
+
+	for (int way = 0; way < KL_DIRECTIONS; way++) {
+		struct kl_count *sum = &t->direction[way];
+
+		for (int kind = 0; kind < KL_KINDS; kind++) {
+			const struct kl_count *n = &t->kind[way][kind];
+
+			sum->sent += n->sent;
+			sum->delivered += n->delivered;
+			sum->lost_between += n->lost_between;
+			sum->retransmitted += n->retransmitted;
+			sum->duplicates += n->duplicates;
+		}
+		sum->retransmitted += kl_sessions_inferred_retransmissions(d->sessions, (__u32)way);
+	}
+	for (int i = 1; i < KL_PAIR_REASONS; i++)
+		t->integrity.unpaired += d->stats.reasons[i];
+	if (kl_sessions_phones(d->sessions) > d->phones)
+		d->phones = kl_sessions_phones(d->sessions);
+	name_phones(d);
+	qsort(d->lost, d->lost_count, sizeof(*d->lost), by_time);
+}
+
+uint64_t kl_diagnosis_other_clock(const struct kl_diagnosis *d, uint64_t time_ns)
+{
+	const struct kl_pair_clock *c = &d->clock;
+	double drift;
+
+	if (!time_ns || !c->known)
+		return 0;
+	drift = ((double)time_ns - (double)c->at_ns) * c->drift_ppm / 1e6;
+	return time_ns + (uint64_t)(c->offset_ns + (int64_t)drift);
+}

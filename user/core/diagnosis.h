@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a diagnosis has seen: counts, each lost copy and what became of its segment, and where the
+ * sessions stand. Pure; findings.h draws the conclusions. All times are the access side's clock.
+ *
+ * A struct kl_diagnosis owns its list of losses. Losses beyond its bound are counted only.
+ */
+#pragma once
+
+#include "core/pair.h"
+#include "core/session.h"
+#include "core/tally.h"
+
+enum {
+	KL_LOST_MAX = 1 << 20, /* losses kept one by one */
+	KL_EVIDENCE_TEXT = KL_STORY_TEXT,
+};
+
+/* A lost copy. */
+struct kl_lost {
+	uint64_t time_ns;    /* see struct kl_loss */
+	uint64_t through_ns; /* when a later copy arrived at the far side; 0: not seen to */
+	uint64_t reference;  /* the caller's own, of where it was seen; 0: nowhere */
+	uint64_t conn_id;
+	struct kl_endpoints ends;
+	uint8_t mac[6];
+	uint16_t vlan;
+	char device[KL_DEVICE_NAME];
+	uint8_t where; /* enum kl_where */
+	uint8_t direction;
+	uint8_t kind;
+	bool probable;
+	uint32_t seq;
+	uint32_t seq_other; /* as the cucm side numbers it */
+	uint32_t length;
+	uint32_t copies[KL_SIDES];
+	uint32_t sent_again; /* near copies after this one */
+	uint64_t late_ns;
+	char *evidence; /* of an inferred loss; NULL: it was measured */
+	size_t before;	/* the loss before of the same segment, plus 1; 0: none */
+};
+
+struct kl_open_loss; /* a segment with losses of which no copy has arrived yet */
+
+struct kl_diagnosis {
+	bool two_sided;
+	struct kl_tally_report total;
+	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
+	uint64_t retransmissions;
+	size_t phones;		    /* the most at any time */
+	uint64_t first_ns, last_ns; /* of all segments; 0: none */
+	struct kl_lost *lost;
+	size_t lost_count, lost_room;
+	uint64_t lost_unlisted;
+	uint64_t stops[3][4]; /* sessions that ended, by enum kl_session_by and _how */
+	/* filled in at the end */
+	struct kl_pair_clock clock; /* where two_sided */
+	struct kl_pair_stats stats;
+	const struct kl_sessions *sessions;
+	struct kl_open_loss *open;
+};
+
+void kl_diagnosis_done(struct kl_diagnosis *d);
+
+/* A settled segment of two captures. *ret_loss: where it is a loss, its index in d->lost, plus 1. */
+int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t reference,
+			size_t *ret_loss);
+/* A segment of a single capture. */
+void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool retransmission,
+			bool duplicate);
+/* What the sessions found out. */
+int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story);
+/* Nothing comes any more. */
+void kl_diagnosis_finish(struct kl_diagnosis *d);
+
+/* The same moment by the cucm side's clock. 0 for 0, and where the clocks are not known. */
+uint64_t kl_diagnosis_other_clock(const struct kl_diagnosis *d, uint64_t time_ns);

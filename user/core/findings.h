@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The verdict: one rule for each cause of docs/contract.md that can be told so far, each in one
+ * place. A finding says what is wrong, on what evidence, and what to change; one that ten cases do
+ * not carry is not called high.
+ */
+#pragma once
+
+#include "core/diagnosis.h"
+
+enum kl_cause {
+	KL_CAUSE_BETWEEN_LOSS,
+	KL_CAUSE_PHONE_SIDE_LOSS,
+	KL_CAUSE_CUCM_SIDE_LOSS,
+	KL_CAUSE_CUCM_SILENT,
+	KL_CAUSE_FAILOVER_TOO_TIGHT,
+	KL_CAUSE_SEQUENCE_REWRITING,
+	KL_CAUSE_ASYMMETRIC_PATH,
+	KL_CAUSES,
+};
+
+enum kl_confidence {
+	KL_CONFIDENCE_LOW,
+	KL_CONFIDENCE_MEDIUM,
+	KL_CONFIDENCE_HIGH,
+};
+
+enum {
+	KL_FINDING_TEXT = 512,
+	KL_FINDING_EVIDENCE = 4,
+	KL_CASES_ENOUGH = 10, /* fewer carry no high confidence */
+};
+
+struct kl_finding {
+	enum kl_cause cause;
+	enum kl_confidence confidence;
+	bool fault;	 /* something to mend; else only good to know */
+	uint64_t phones; /* concerned */
+	uint64_t losses;
+	char explanation[KL_FINDING_TEXT];
+	char remedy[KL_FINDING_TEXT];
+	char evidence[KL_FINDING_EVIDENCE][KL_FINDING_TEXT];
+	size_t evidence_count;
+};
+
+/* Fills ret[KL_CAUSES], the weightiest first. Returns how many there are. */
+size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES]);
+
+const char *kl_cause_name(enum kl_cause cause);
+const char *kl_confidence_name(enum kl_confidence confidence);
