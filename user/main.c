@@ -17,6 +17,14 @@ static const struct kl_verb verbs[] = {
 		.run = kl_watch,
 	},
 	{
+		.name = "diagnose",
+		.summary = "Reads one capture or two, from both ends at the same time, and says "
+			   "what was lost, where, and what to do.",
+		.usage = "kaloss diagnose --access-capture FILE --cucm-capture FILE [options]",
+		.mask = KL_VERB_DIAGNOSE,
+		.run = kl_diagnose,
+	},
+	{
 		.name = "check",
 		.summary = "Can kaloss run here, and what would spoil it? Each obstacle with its "
 			   "cure.",
@@ -32,8 +40,8 @@ static void print_help(void)
 	for (size_t i = 0; i < KL_COUNT(verbs); i++)
 		printf("  %s\n      %s\n", verbs[i].usage, verbs[i].summary);
 	printf("\n`kaloss VERB --help` lists a verb's options; --version prints the version.\n"
-	       "Exit status: 0 it ran, 1 check found an obstacle, 2 wrong usage or it could not "
-	       "run.\n");
+	       "Exit status: 0 it ran, 1 diagnose found a fault or check an obstacle, 2 wrong "
+	       "usage or it could not run.\n");
 }
 
 static int run_verb(const struct kl_verb *verb, int argc, char **argv)

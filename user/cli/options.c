@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/cleanup.h"
 #include "util/duration.h"
@@ -16,6 +17,9 @@ enum {
 	RING_BYTES = 4 << 20,
 	WATCH = KL_VERB_WATCH,
 	BOTH = KL_VERB_WATCH | KL_VERB_CHECK,
+	DIAGNOSE = KL_VERB_DIAGNOSE,
+	TELLS = KL_VERB_WATCH | KL_VERB_DIAGNOSE, /* writes records */
+	ALL = BOTH | DIAGNOSE,
 };
 
 /* What a call server listens on (field knowledge: SCCP 2000/2443, SIP 5060/5061). */
@@ -216,7 +220,7 @@ static int set_hook(struct kl_options *o, const char *value, struct kl_error *er
 
 static int set_format(struct kl_options *o, const char *value, struct kl_error *err)
 {
-	static const char *const names[] = { "text", "jsonl", NULL };
+	static const char *const names[] = { "text", "jsonl", "json", NULL };
 	int choice = 0, r = choose(value, names, &choice, err);
 
 	if (!r)
@@ -276,6 +280,22 @@ static int set_sccp_missed(struct kl_options *o, const char *value, struct kl_er
 	return number(value, 1, 100, &o->sccp_missed, err);
 }
 
+static int set_access_capture(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (!value[0])
+		return kl_fail(err, -EINVAL, "an empty file name");
+	o->captures[KL_ACCESS] = value;
+	return 0;
+}
+
+static int set_cucm_capture(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (!value[0])
+		return kl_fail(err, -EINVAL, "an empty file name");
+	o->captures[KL_CUCM] = value;
+	return 0;
+}
+
 static int set_per_phone(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	(void)value;
@@ -321,22 +341,27 @@ static const struct option_def options[] = {
 	{ "duration", "DURATION", BOTH, set_duration,
 	  "stop after this time (watch: default never; check: traffic is looked at\n"
 	  "for this long, default 3s)" },
-	{ "connections", "N", BOTH, set_connections, "room for connections; default 262144" },
+	{ "connections", "N", ALL, set_connections, "room for connections; default 262144" },
 	{ "join-entries", "N", BOTH, set_join_entries,
 	  "room for segments under way and just arrived; default 65536" },
 	{ "ring-bytes", "N", BOTH, set_ring_bytes, "room for events; default 4194304" },
-	{ "format", "text|jsonl", WATCH, set_format, "default text" },
-	{ "output", "FILE", WATCH, set_output, "write records to FILE instead of standard output" },
-	{ "color", "auto|always|never", BOTH, set_color, "default auto: only on a terminal" },
-	{ "per-phone", NULL, WATCH, set_per_phone, "list all sessions in the summary" },
-	{ "sip-grace", "DURATION", WATCH, set_sip_grace,
+	{ "access-capture", "FILE[,FILE...]", DIAGNOSE, set_access_capture,
+	  "capture(s) from the phones' side: pcap or pcapng, gzip or not, - for\n"
+	  "standard input" },
+	{ "cucm-capture", "FILE[,FILE...]", DIAGNOSE, set_cucm_capture,
+	  "capture(s) from the call server's side" },
+	{ "format", "text|jsonl|json", TELLS, set_format, "default text; json: diagnose only" },
+	{ "output", "FILE", TELLS, set_output, "write records to FILE instead of standard output" },
+	{ "color", "auto|always|never", ALL, set_color, "default auto: only on a terminal" },
+	{ "per-phone", NULL, TELLS, set_per_phone, "list all sessions in the summary" },
+	{ "sip-grace", "DURATION", TELLS, set_sip_grace,
 	  "how long the call server waits for a refresh that is due; default 15s" },
-	{ "sccp-missed", "N", WATCH, set_sccp_missed,
+	{ "sccp-missed", "N", TELLS, set_sccp_missed,
 	  "keepalive intervals after which the call server gives an SCCP phone up;\n"
 	  "default 3" },
 	{ "self-cost", NULL, WATCH, set_self_cost,
 	  "have the kernel measure our programs, and show ns a run at the end" },
-	{ "help", NULL, BOTH, set_help, "this text" },
+	{ "help", NULL, ALL, set_help, "this text" },
 };
 
 static void set_defaults(struct kl_options *o)
@@ -358,13 +383,8 @@ static void set_defaults(struct kl_options *o)
 	}
 }
 
-/* Things that no option can see by itself. */
-static int check_together(const struct kl_options *o, struct kl_error *err)
+static int check_interfaces(const struct kl_options *o, struct kl_error *err)
 {
-	static const char *const names[] = { "--sccp-ports", "--sccp-tls-ports", "--sip-ports",
-					     "--sip-tls-ports" };
-	uint8_t used[65536] = {}; /* service + 1 */
-
 	if (!o->live.interface_count[KL_ACCESS])
 		return kl_fail(err, -EINVAL,
 			       "--access is missing: the interface towards the phones");
@@ -375,6 +395,35 @@ static int check_together(const struct kl_options *o, struct kl_error *err)
 		return kl_fail(err, -EINVAL,
 			       "--tap and --nat exclude each other: a mirror port's "
 			       "addresses are not translated by this host");
+	if (o->format == KL_FORMAT_JSON)
+		return kl_fail(err, -EINVAL, "--format json is for diagnose (here: jsonl)");
+	return 0;
+}
+
+static int check_captures(const struct kl_options *o, struct kl_error *err)
+{
+	const char *a = o->captures[KL_ACCESS], *b = o->captures[KL_CUCM];
+
+	if (!a && !b)
+		return kl_fail(err, -EINVAL,
+			       "--access-capture and --cucm-capture are missing: give one or both");
+	if (a && b && !strcmp(a, "-") && !strcmp(b, "-"))
+		return kl_fail(err, -EINVAL, "standard input cannot be both captures");
+	return 0;
+}
+
+/* Things that no option can see by itself. */
+static int check_together(const struct kl_verb *verb, const struct kl_options *o,
+			  struct kl_error *err)
+{
+	static const char *const names[] = { "--sccp-ports", "--sccp-tls-ports", "--sip-ports",
+					     "--sip-tls-ports" };
+	uint8_t used[65536] = {}; /* service + 1 */
+
+	int r = verb->mask == KL_VERB_DIAGNOSE ? check_captures(o, err) : check_interfaces(o, err);
+
+	if (r)
+		return r;
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		for (size_t i = 0; i < o->live.port_count[service]; i++) {
 			uint16_t port = o->live.ports[service][i];
@@ -439,7 +488,14 @@ int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct k
 		return 0;
 	if (optind < argc)
 		return kl_fail(err, -EINVAL, "unexpected argument %s", argv[optind]);
-	return check_together(ret, err);
+	return check_together(verb, ret, err);
+}
+
+bool kl_wants_color(const struct kl_options *o, FILE *out)
+{
+	if (o->color == KL_COLOR_AUTO)
+		return isatty(fileno(out));
+	return o->color == KL_COLOR_ALWAYS;
 }
 
 void kl_options_help(const struct kl_verb *verb)

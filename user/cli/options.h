@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/session.h"
 #include "source/live.h"
@@ -14,7 +15,8 @@
 
 enum kl_format {
 	KL_FORMAT_TEXT,
-	KL_FORMAT_JSONL
+	KL_FORMAT_JSONL,
+	KL_FORMAT_JSON
 };
 enum kl_color {
 	KL_COLOR_AUTO,
@@ -28,6 +30,7 @@ struct kl_options {
 	uint64_t duration_ns; /* 0: until stopped */
 	enum kl_format format;
 	enum kl_color color;
+	const char *captures[KL_SIDES]; /* comma lists of files; NULL: none. Point into argv. */
 	bool per_phone;
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;
@@ -46,13 +49,19 @@ struct kl_verb {
 
 enum {
 	KL_VERB_WATCH = 1 << 0,
-	KL_VERB_CHECK = 1 << 1
+	KL_VERB_CHECK = 1 << 1,
+	KL_VERB_DIAGNOSE = 1 << 2
+};
+
+enum {
+	KL_CAPTURES_MAX = 1024 /* files of one side */
 };
 
 /* argv[0] is the verb. Negative errno with err's text: wrong usage. */
 int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
 		     struct kl_error *err);
 void kl_options_help(const struct kl_verb *verb);
+bool kl_wants_color(const struct kl_options *o, FILE *out);
 
 /* Exit statuses (docs/contract.md). */
 enum {
@@ -62,4 +71,5 @@ enum {
 };
 
 int kl_watch(const struct kl_options *o);
+int kl_diagnose(const struct kl_options *o);
 int kl_check(const struct kl_options *o);

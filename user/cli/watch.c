@@ -61,107 +61,11 @@ static void keep_report_error(struct watch *w, int r)
 		w->report_error = r;
 }
 
-static void fill_party(const struct kl_session *s, struct kl_party *ret)
-{
-	*ret = (struct kl_party){ .ends = s->ends, .vlan = s->vlan, .probable = s->probable };
-	memcpy(ret->mac, s->mac, sizeof(ret->mac));
-	if (s->device[0])
-		ret->device = s->device;
-}
-
-static const char *or_null(const char *text)
-{
-	return text[0] ? text : NULL;
-}
-
-static int report_session(struct watch *w, const struct kl_story *story)
-{
-	const struct kl_session *s = story->session;
-	struct kl_session_record record = {
-		.time_ns = wall(w, story->time_ns),
-		.event = story->type,
-		.by = story->by,
-		.how = story->how,
-		.role = (enum kl_role)s->role,
-		.period_us = s->schedule.period_us,
-		.jitter_us = s->schedule.jitter_us,
-		.failure = or_null(s->failure),
-	};
-
-	fill_party(s, &record.party);
-	return w->report.format->session(&w->report, &record);
-}
-
-static int report_retransmission(struct watch *w, const struct kl_story *story)
-{
-	struct kl_retransmission record = {
-		.time_ns = wall(w, story->time_ns),
-		.direction = story->direction,
-		.kind = story->kind,
-		.seq = story->seq,
-		.length = story->length,
-		.gap_ns = story->gap_ns,
-		.rto_ns = story->rto_ns,
-		.copy = story->copy,
-		.inferred = story->inferred,
-		.remark = or_null(story->text),
-	};
-
-	fill_party(story->session, &record.party);
-	return w->report.format->retransmission(&w->report, &record);
-}
-
-static int report_inferred(struct watch *w, const struct kl_story *story)
-{
-	struct kl_loss record = {
-		.time_ns = wall(w, story->time_ns),
-		.where = story->where,
-		.direction = story->direction,
-		.kind = story->kind,
-		.seq = story->seq,
-		.length = story->length,
-		.copies = { story->copies[KL_ACCESS], story->copies[KL_CUCM] },
-		.late_ns = story->late_ns,
-		.evidence = story->text,
-	};
-
-	fill_party(story->session, &record.party);
-	return w->report.format->loss(&w->report, &record);
-}
-
-static int report_forecast(struct watch *w, const struct kl_story *story)
-{
-	struct kl_forecast_record record = {
-		.time_ns = wall(w, story->time_ns),
-		.state = story->state,
-		.at_ns = wall(w, story->at_ns),
-		.because = story->text,
-	};
-
-	fill_party(story->session, &record.party);
-	return w->report.format->forecast(&w->report, &record);
-}
-
 static void take_story(const struct kl_story *story, void *arg)
 {
 	struct watch *w = arg;
-	int r;
 
-	switch (story->type) {
-	case KL_STORY_RETRANSMISSION:
-		r = report_retransmission(w, story);
-		break;
-	case KL_STORY_LOSS:
-		r = report_inferred(w, story);
-		break;
-	case KL_STORY_FORECAST:
-		r = report_forecast(w, story);
-		break;
-	default:
-		r = report_session(w, story);
-		break;
-	}
-	keep_report_error(w, r);
+	keep_report_error(w, kl_report_story(&w->report, story, w->realtime_offset_ns));
 }
 
 static void take_event(const struct kl_event *e, void *arg)
@@ -197,6 +101,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 		.direction = direction,
 		.kind = e->kind,
 		.seq = e->key.seq,
+		.seq_other = e->key.seq, /* between two interfaces of one host they are the same */
 		.length = e->key.len_direction >> 1,
 	};
 
@@ -528,13 +433,6 @@ static int open_links(struct watch *w, struct kl_error *err)
 	return kl_links_open(ifindexes, count, &w->links, err);
 }
 
-static bool wants_color(const struct kl_options *o, FILE *out)
-{
-	if (o->color == KL_COLOR_AUTO)
-		return isatty(fileno(out));
-	return o->color == KL_COLOR_ALWAYS;
-}
-
 static int watch(struct watch *w, int signals, FILE *out)
 {
 	struct kl_sessions_config sessions = {
@@ -551,7 +449,7 @@ static int watch(struct watch *w, int signals, FILE *out)
 
 	w->report = (struct kl_report){
 		.out = out,
-		.color = wants_color(w->o, out),
+		.color = kl_wants_color(w->o, out),
 		.format = w->o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
 	};
 	if ((r = kl_sessions_new(&sessions, &w->sessions)))

@@ -159,8 +159,7 @@ json_t *kl_json_loss(const struct kl_loss *l)
 	set_party(o, &l->party);
 	json_object_set_new(o, "vlan", l->party.vlan ? number(l->party.vlan) : json_null());
 	json_object_set_new(o, "seq", number(l->seq));
-	/* Between two interfaces of one host the numbers are the same at both. */
-	json_object_set_new(o, "seq_other", number(l->seq));
+	json_object_set_new(o, "seq_other", number(l->seq_other));
 	json_object_set_new(o, "length", number(l->length));
 	json_object_set_new(o, "copies",
 			    json_pack("{s:i, s:i}", "access", (int)l->copies[KL_ACCESS], "cucm",
@@ -299,6 +298,14 @@ static void add_session(const struct kl_session *s, void *arg)
 	json_array_append_new(arg, o);
 }
 
+json_t *kl_json_sessions(const struct kl_sessions *sessions)
+{
+	json_t *array = json_array();
+
+	kl_sessions_visit(sessions, add_session, array);
+	return array;
+}
+
 json_t *kl_json_summary(const struct kl_report_tick *t)
 {
 	json_t *o = record("summary", t->time_ns);
@@ -307,10 +314,7 @@ json_t *kl_json_summary(const struct kl_report_tick *t)
 	json_object_set_new(o, "phones", number(t->phones));
 	set_tally(o, t);
 	if (t->sessions) {
-		json_t *sessions = json_array();
-
-		kl_sessions_visit(t->sessions, add_session, sessions);
-		json_object_set_new(o, "sessions", sessions);
+		json_object_set_new(o, "sessions", kl_json_sessions(t->sessions));
 	}
 	return o;
 }

@@ -15,3 +15,9 @@ json_t *kl_json_retransmission(const struct kl_retransmission *t);
 json_t *kl_json_session(const struct kl_session_record *s);
 json_t *kl_json_forecast(const struct kl_forecast_record *f);
 json_t *kl_json_summary(const struct kl_report_tick *t);
+json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f);
+/* The loss as a record of type loss, with what became of its segment. */
+json_t *kl_json_lost(const struct kl_diagnosis *d, const struct kl_lost *l);
+json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *d);
+json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *d);
+json_t *kl_json_sessions(const struct kl_sessions *s);

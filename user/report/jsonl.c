@@ -44,6 +44,23 @@ static int jsonl_summary(struct kl_report *r, const struct kl_report_tick *t)
 	return emit(r, kl_json_summary(t));
 }
 
+/* The records came before; here is the verdict. */
+static int jsonl_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	json_t *summary;
+	int error = 0;
+
+	for (size_t i = 0; !error && i < d->finding_count; i++)
+		error = emit(r, kl_json_finding(d->time_ns, &d->findings[i]));
+	if (error)
+		return error;
+	summary = kl_json_diagnosis_summary(d);
+	json_object_set_new(summary, "integrity", kl_json_diagnosis_integrity(d));
+	if (d->list_sessions)
+		json_object_set_new(summary, "sessions", kl_json_sessions(d->diagnosis->sessions));
+	return emit(r, summary);
+}
+
 const struct kl_report_format kl_report_jsonl = {
 	.tick = jsonl_tick,
 	.loss = jsonl_loss,
@@ -51,4 +68,5 @@ const struct kl_report_format kl_report_jsonl = {
 	.session = jsonl_session,
 	.forecast = jsonl_forecast,
 	.summary = jsonl_summary,
+	.diagnosis = jsonl_diagnosis,
 };

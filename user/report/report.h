@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "core/findings.h"
 #include "core/session.h"
 #include "core/tally.h"
 
@@ -41,6 +42,7 @@ struct kl_loss {
 	__u32 direction;
 	__u32 kind;
 	uint32_t seq;
+	uint32_t seq_other; /* as the other side numbers it */
 	uint32_t length;
 	unsigned copies[KL_SIDES];
 	uint64_t late_ns;     /* of the first copy that was seen; 0: not known */
@@ -81,6 +83,31 @@ struct kl_forecast_record {
 	const char *because;
 };
 
+/* What a side's captures are, and what is missing in them. */
+struct kl_captures_note {
+	const char *files; /* as they were named; NULL: there is no capture of this side */
+	uint64_t packets;
+	uint64_t segments;
+	uint64_t first_ns; /* by that side's clock; 0: not known */
+	uint64_t last_ns;
+	uint64_t dropped; /* by the capture, as it says itself */
+	uint64_t cut;	  /* segments too short in the file to tell what is in them */
+	uint64_t malformed;
+	uint64_t fragments;
+	uint64_t back_steps;
+	const char *const *remarks; /* sentences: files that end early, and the like */
+	size_t remark_count;
+};
+
+struct kl_diagnosis_record {
+	uint64_t time_ns; /* of the last segment */
+	const struct kl_diagnosis *diagnosis;
+	const struct kl_finding *findings;
+	size_t finding_count;
+	struct kl_captures_note captures[KL_SIDES];
+	bool list_sessions;
+};
+
 struct kl_report {
 	FILE *out;
 	bool color;
@@ -88,6 +115,7 @@ struct kl_report {
 	const struct kl_report_format *format;
 };
 
+/* What a format has no use for is NULL. */
 struct kl_report_format {
 	int (*tick)(struct kl_report *r, const struct kl_report_tick *t);
 	int (*loss)(struct kl_report *r, const struct kl_loss *l);
@@ -95,10 +123,17 @@ struct kl_report_format {
 	int (*session)(struct kl_report *r, const struct kl_session_record *s);
 	int (*forecast)(struct kl_report *r, const struct kl_forecast_record *f);
 	int (*summary)(struct kl_report *r, const struct kl_report_tick *t);
+	/* The end of a diagnosis: all of it. The records above may have come before. */
+	int (*diagnosis)(struct kl_report *r, const struct kl_diagnosis_record *d);
 };
 
 extern const struct kl_report_format kl_report_text;
 extern const struct kl_report_format kl_report_jsonl;
+/* One document: only diagnosis() prints. */
+extern const struct kl_report_format kl_report_json;
+
+/* A story of the sessions as the record that it is. Times are offset_ns behind the real ones. */
+int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns);
 
 /* What a fprintf() or fflush() to the report's file came to. */
 int kl_report_flush(struct kl_report *r);

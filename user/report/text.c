@@ -3,7 +3,7 @@
  * For people at a terminal: one line a tick like vmstat's, a line for each loss as it is found, and
  * a summary that ends with what cannot be said.
  */
-#include "report/report.h"
+#include "report/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,12 +18,7 @@ enum {
 	HEADER_EVERY = 20
 };
 
-#define RED "\033[1;31m"
-#define YELLOW "\033[33m"
-#define DIM "\033[2m"
-#define PLAIN "\033[0m"
-
-static const char *paint(const struct kl_report *r, const char *color)
+const char *kl_text_paint(const struct kl_report *r, const char *color)
 {
 	return r->color ? color : "";
 }
@@ -50,18 +45,18 @@ static void header(struct kl_report *r)
 	fprintf(r->out,
 		"%s                 ---------- to CUCM ----------  ---------- to phone ---------"
 		"  ---- both ----  transit us%s\n",
-		paint(r, DIM), paint(r, PLAIN));
+		kl_text_paint(r, KL_TEXT_DIM), kl_text_paint(r, KL_TEXT_PLAIN));
 	fprintf(r->out,
 		"%s    time  phones     sent    deliv    lost pend     sent    deliv    lost pend"
 		"  retran    dup    p50    p99  unpaired%s\n",
-		paint(r, DIM), paint(r, PLAIN));
+		kl_text_paint(r, KL_TEXT_DIM), kl_text_paint(r, KL_TEXT_PLAIN));
 }
 
 static void print_direction(const struct kl_report *r, const struct kl_count *n)
 {
 	fprintf(r->out, " %8" PRIu64 " %8" PRIu64, n->sent, n->delivered);
-	fprintf(r->out, " %s%7" PRIu64 "%s", n->lost_between ? paint(r, RED) : "", n->lost_between,
-		n->lost_between ? paint(r, PLAIN) : "");
+	fprintf(r->out, " %s%7" PRIu64 "%s", n->lost_between ? kl_text_paint(r, KL_TEXT_RED) : "",
+		n->lost_between, n->lost_between ? kl_text_paint(r, KL_TEXT_PLAIN) : "");
 	fprintf(r->out, " %4" PRIu64, n->pending);
 }
 
@@ -88,12 +83,14 @@ static int text_tick(struct kl_report *r, const struct kl_report_tick *t)
 		c->duplicates + p->duplicates);
 	print_time(r, &n->transit, n->transit.p50_us);
 	print_time(r, &n->transit, n->transit.p99_us);
-	fprintf(r->out, " %s%9" PRIu64 "%s\n", n->integrity.unpaired ? paint(r, YELLOW) : "",
-		n->integrity.unpaired, n->integrity.unpaired ? paint(r, PLAIN) : "");
+	fprintf(r->out, " %s%9" PRIu64 "%s\n",
+		n->integrity.unpaired ? kl_text_paint(r, KL_TEXT_YELLOW) : "",
+		n->integrity.unpaired,
+		n->integrity.unpaired ? kl_text_paint(r, KL_TEXT_PLAIN) : "");
 	return done(r);
 }
 
-static void print_ends(FILE *out, const struct kl_party *p)
+void kl_text_ends(FILE *out, const struct kl_party *p)
 {
 	const char *left = p->ends.family == 6 ? "[" : "", *right = p->ends.family == 6 ? "]" : "";
 	char phone[KL_ADDRESS_TEXT], cucm[KL_ADDRESS_TEXT];
@@ -124,10 +121,10 @@ static int text_loss(struct kl_report *r, const struct kl_loss *l)
 	char now[16];
 
 	clock_text(l->time_ns, now, sizeof(now));
-	fprintf(r->out, "%s %sLOST%s%s%s %s %s: phone ", now, paint(r, RED), paint(r, PLAIN),
-		l->party.probable ? " (probably)" : "", where[l->where], kl_kind_name(l->kind),
-		way(l->direction));
-	print_ends(r->out, &l->party);
+	fprintf(r->out, "%s %sLOST%s%s%s %s %s: phone ", now, kl_text_paint(r, KL_TEXT_RED),
+		kl_text_paint(r, KL_TEXT_PLAIN), l->party.probable ? " (probably)" : "",
+		where[l->where], kl_kind_name(l->kind), way(l->direction));
+	kl_text_ends(r->out, &l->party);
 	fprintf(r->out, ", seq %u, length %u", l->seq, l->length);
 	if (l->evidence)
 		fprintf(r->out, ": %s\n", l->evidence);
@@ -144,9 +141,9 @@ static int text_retransmission(struct kl_report *r, const struct kl_retransmissi
 	if (!t->remark)
 		return 0; /* counted in the ticks */
 	clock_text(t->time_ns, now, sizeof(now));
-	fprintf(r->out, "%s %ssent again%s %s %s: phone ", now, paint(r, YELLOW), paint(r, PLAIN),
-		kl_kind_name(t->kind), way(t->direction));
-	print_ends(r->out, &t->party);
+	fprintf(r->out, "%s %ssent again%s %s %s: phone ", now, kl_text_paint(r, KL_TEXT_YELLOW),
+		kl_text_paint(r, KL_TEXT_PLAIN), kl_kind_name(t->kind), way(t->direction));
+	kl_text_ends(r->out, &t->party);
 	fprintf(r->out, ", copy %u after %.0f ms: %s\n", t->copy,
 		(double)(t->gap_ns ? t->gap_ns : t->rto_ns) / 1e6, t->remark);
 	return done(r);
@@ -160,9 +157,9 @@ static int text_session(struct kl_report *r, const struct kl_session_record *s)
 	if (s->event != KL_STORY_STOP || s->by != KL_BY_CUCM)
 		return 0; /* counted in the ticks */
 	clock_text(s->time_ns, now, sizeof(now));
-	fprintf(r->out, "%s %sclosed by the CUCM%s%s: phone ", now, paint(r, YELLOW),
-		paint(r, PLAIN), how[s->how]);
-	print_ends(r->out, &s->party);
+	fprintf(r->out, "%s %sclosed by the CUCM%s%s: phone ", now,
+		kl_text_paint(r, KL_TEXT_YELLOW), kl_text_paint(r, KL_TEXT_PLAIN), how[s->how]);
+	kl_text_ends(r->out, &s->party);
 	fputc('\n', r->out);
 	return done(r);
 }
@@ -181,9 +178,10 @@ static int text_forecast(struct kl_report *r, const struct kl_forecast_record *f
 
 	clock_text(f->time_ns, now, sizeof(now));
 	clock_text(f->at_ns, at, sizeof(at));
-	fprintf(r->out, "%s %sFORECAST%s phone ", now, paint(r, bad ? RED : YELLOW),
-		paint(r, PLAIN));
-	print_ends(r->out, &f->party);
+	fprintf(r->out, "%s %sFORECAST%s phone ", now,
+		kl_text_paint(r, bad ? KL_TEXT_RED : KL_TEXT_YELLOW),
+		kl_text_paint(r, KL_TEXT_PLAIN));
+	kl_text_ends(r->out, &f->party);
 	fputc(' ', r->out);
 	fprintf(r->out, says[f->state], at);
 	fprintf(r->out, ": %s\n", f->because);
@@ -195,9 +193,9 @@ static void print_total(struct kl_report *r, const char *name, const struct kl_c
 	fprintf(r->out,
 		"%-9s %9" PRIu64 " sent = %9" PRIu64 " delivered + %s%7" PRIu64
 		" lost%s + %4" PRIu64 " pending; %" PRIu64 " retransmitted, %" PRIu64 " duplicates",
-		name, n->sent, n->delivered, n->lost_between ? paint(r, RED) : "", n->lost_between,
-		n->lost_between ? paint(r, PLAIN) : "", n->pending, n->retransmitted,
-		n->duplicates);
+		name, n->sent, n->delivered, n->lost_between ? kl_text_paint(r, KL_TEXT_RED) : "",
+		n->lost_between, n->lost_between ? kl_text_paint(r, KL_TEXT_PLAIN) : "", n->pending,
+		n->retransmitted, n->duplicates);
 	if (n->sent)
 		fprintf(r->out, "; %.3f %% lost",
 			100.0 * (double)n->lost_between / (double)n->sent);
@@ -297,18 +295,18 @@ static void print_inferred(struct kl_report *r, const struct kl_report_tick *t)
 			"%-9s inferred: %s%" PRIu64 " lost%s between phone and access side, "
 			"%" PRIu64 " beyond the cucm side, %" PRIu64 " of which it is not known "
 			"(they or their acknowledgements)\n",
-			way(d), paint(r, RED), n[KL_PHONE_SIDE], paint(r, PLAIN), n[KL_CUCM_SIDE],
-			n[KL_WHERE_UNKNOWN]);
+			way(d), kl_text_paint(r, KL_TEXT_RED), n[KL_PHONE_SIDE],
+			kl_text_paint(r, KL_TEXT_PLAIN), n[KL_CUCM_SIDE], n[KL_WHERE_UNKNOWN]);
 	}
 }
 
-static void print_session(const struct kl_session *s, void *arg)
+void kl_text_session(const struct kl_session *s, void *arg)
 {
 	struct kl_party party = { .ends = s->ends, .vlan = s->vlan, .device = s->device };
 	const struct kl_answers *a = &s->answers;
 	FILE *out = arg;
 
-	print_ends(out, &party);
+	kl_text_ends(out, &party);
 	fprintf(out, ": %s", kl_role_name((enum kl_role)s->role));
 	if (s->kind)
 		fprintf(out, ", %u %s%s", s->keepalives, kl_kind_name(s->kind),
@@ -364,7 +362,7 @@ static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 	print_integrity(r, &n->integrity);
 	if (t->sessions) {
 		fprintf(r->out, "\nsessions:\n");
-		kl_sessions_visit(t->sessions, print_session, r->out);
+		kl_sessions_visit(t->sessions, kl_text_session, r->out);
 	}
 	return done(r);
 }
@@ -376,4 +374,5 @@ const struct kl_report_format kl_report_text = {
 	.session = text_session,
 	.forecast = text_forecast,
 	.summary = text_summary,
+	.diagnosis = kl_text_diagnosis,
 };

@@ -13,6 +13,7 @@
 
 #include "kaloss.skel.h"
 #include "source/hooks.h"
+#include "source/ports.h"
 #include "source/privilege.h"
 #include "util/cleanup.h"
 
@@ -69,19 +70,6 @@ static uint32_t round_up_pow2(uint32_t v)
 	return p;
 }
 
-static void set_ports(struct kl_ports *ports, const struct kl_live_config *config)
-{
-	for (unsigned service = 0; service < KL_SERVICES; service++) {
-		for (size_t i = 0; i < config->port_count[service]; i++) {
-			uint16_t port = config->ports[service][i];
-
-			ports->signalling[port >> 3] |= (__u8)(1 << (port & 7));
-			ports->service[port >> 2] &= (__u8) ~(3 << (port & 3) * 2);
-			ports->service[port >> 2] |= (__u8)(service << (port & 3) * 2);
-		}
-	}
-}
-
 static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
 	uint32_t buckets = round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
@@ -103,7 +91,7 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 		return -EINVAL;
 	}
 	memcpy((void *)&l->skel->rodata->kl_settings, &settings, sizeof(settings));
-	set_ports((struct kl_ports *)&l->skel->rodata->kl_ports, config);
+	kl_fill_ports((struct kl_ports *)&l->skel->rodata->kl_ports, config);
 	if ((r = bpf_map__set_max_entries(l->skel->maps.kl_conns, config->connections)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_join, buckets)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_events,

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a side's captures are and what is missing in them, in sentences. */
+#pragma once
+
+#include "report/report.h"
+#include "source/capture.h"
+
+enum {
+	KL_REMARKS_MAX = 64
+};
+
+struct kl_capture_remarks {
+	char *text[KL_REMARKS_MAX];
+	size_t count;
+};
+
+/* Fills *ret, whose remarks point into *remarks; the file names are the caller's. -ENOMEM. */
+int kl_capture_remark(struct kl_capture *c, struct kl_capture_remarks *remarks,
+		      struct kl_captures_note *ret);
+void kl_capture_remarks_done(struct kl_capture_remarks *remarks);

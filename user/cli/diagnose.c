@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kaloss diagnose: one shot, from captures; needs no privilege. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "core/diagnosis.h"
+#include "core/findings.h"
+#include "core/names.h"
+#include "core/replay.h"
+#include "report/report.h"
+#include "source/capture.h"
+#include "cli/capture_remarks.h"
+#include "source/ports.h"
+#include "util/cleanup.h"
+
+enum {
+	COVER_EVERY = 256, /* segments between two looks at what was covered */
+};
+
+/* A pause between two files that is longer than this is one in which nothing was captured. */
+#define PAUSE_NS (5ULL * 1000000000)
+/* And none that so many usual distances between packets explain. */
+#define PAUSE_DISTANCES 20
+
+struct side {
+	struct kl_capture *capture; /* NULL: there is none */
+	struct kl_sighter *sighter;
+	char *names; /* what paths point into */
+	const char *paths[KL_CAPTURES_MAX];
+	size_t path_count;
+	size_t ranges_told;
+	size_t *drops_told; /* by file */
+	uint64_t segments;
+	bool began;
+	bool ended;
+};
+
+struct diagnose {
+	const struct kl_options *o;
+	struct kl_ports ports;
+	struct side side[KL_SIDES];
+	struct kl_pair *pair; /* NULL: one capture only */
+	struct kl_replay *replay;
+	struct kl_sessions *sessions;
+	struct kl_diagnosis diagnosis;
+	struct kl_report report;
+	struct kl_progress progress;
+	int error; /* of the reports or of memory */
+};
+
+static void keep_error(struct diagnose *d, int r)
+{
+	if (r && !d->error)
+		d->error = r;
+}
+
+/* ---- What the sessions and the join find out ---- */
+
+static void take_story(const struct kl_story *story, void *arg)
+{
+	struct diagnose *d = arg;
+
+	keep_error(d, kl_diagnosis_story(&d->diagnosis, story));
+	if (d->o->format == KL_FORMAT_JSONL)
+		keep_error(d, kl_report_story(&d->report, story, 0));
+}
+
+static void report_lost(struct diagnose *d, const struct kl_lost *l)
+{
+	struct kl_loss record = {
+		.time_ns = l->time_ns,
+		.party = { .ends = l->ends, .vlan = l->vlan, .device = l->device },
+		.where = KL_BETWEEN,
+		.direction = l->direction,
+		.kind = l->kind,
+		.seq = l->seq,
+		.seq_other = l->seq_other,
+		.length = l->length,
+		.copies = { l->copies[KL_ACCESS], l->copies[KL_CUCM] },
+	};
+
+	memcpy(record.party.mac, l->mac, sizeof(record.party.mac));
+	keep_error(d, d->report.format->loss(&d->report, &record));
+}
+
+/* Takes what the join has settled. */
+static int take_settled(struct diagnose *d)
+{
+	struct kl_paired paired;
+
+	while (kl_pair_next(d->pair, &paired)) {
+		uint64_t reference = kl_replay_reference(d->replay, paired.cookie);
+		size_t loss;
+		int r = kl_diagnosis_paired(&d->diagnosis, &paired, reference, &loss);
+
+		if (!r)
+			r = kl_replay_paired(d->replay, &paired);
+		if (r)
+			return r;
+		if (loss && d->o->format == KL_FORMAT_JSONL)
+			report_lost(d, &d->diagnosis.lost[loss - 1]);
+	}
+	return d->error;
+}
+
+/* ---- What the captures cover ---- */
+
+static void tell_drops(struct diagnose *d, uint32_t side, size_t index,
+		       const struct kl_capture_file *file)
+{
+	size_t *told = &d->side[side].drops_told[index];
+
+	for (; *told < file->drop_count; (*told)++) {
+		const struct kl_capture_drop *drop = &file->drops[*told];
+
+		kl_pair_cover(d->pair, side, KL_COVER_DROPPED,
+			      drop->from_ns ? drop->from_ns : file->first_ns,
+			      drop->to_ns ? drop->to_ns : file->last_ns);
+	}
+}
+
+static void tell_coverage(struct diagnose *d, uint32_t side)
+{
+	struct side *s = &d->side[side];
+	struct kl_capture_coverage v;
+
+	if (!d->pair)
+		return;
+	kl_capture_coverage(s->capture, &v);
+	if (!v.range_count)
+		return;
+	if (!s->began)
+		kl_pair_cover(d->pair, side, KL_COVER_BEGAN, v.ranges[0].first_ns, 0);
+	s->began = true;
+	for (; s->ranges_told + 1 < v.range_count; s->ranges_told++) {
+		const struct kl_capture_range *range = &v.ranges[s->ranges_told];
+		uint64_t pause_ns = range[1].first_ns - range->last_ns;
+		uint64_t usual_ns = v.total.packets ? (range->last_ns - v.ranges[0].first_ns) /
+							      v.total.packets
+						    : 0;
+
+		if (pause_ns > PAUSE_NS && pause_ns > PAUSE_DISTANCES * usual_ns)
+			kl_pair_cover(d->pair, side, KL_COVER_GAP, range->last_ns,
+				      range[1].first_ns);
+	}
+	for (size_t i = 0; i < v.file_count; i++)
+		tell_drops(d, side, i, &v.files[i]);
+	kl_pair_cover(d->pair, side, KL_COVER_READ, 0, v.ranges[v.range_count - 1].last_ns);
+}
+
+static void end_side(struct diagnose *d, uint32_t side)
+{
+	struct kl_capture_coverage v;
+
+	d->side[side].ended = true;
+	if (!d->pair)
+		return;
+	tell_coverage(d, side);
+	kl_capture_coverage(d->side[side].capture, &v);
+	kl_pair_cover(d->pair, side, KL_COVER_ENDED, 0,
+		      v.range_count ? v.ranges[v.range_count - 1].last_ns : 0);
+}
+
+/* ---- Reading ---- */
+
+/* The file and packet of a segment, in one number. */
+static uint64_t reference_of(uint32_t side, const struct kl_captured *c)
+{
+	return (uint64_t)side << 63 | (uint64_t)(c->file & 0xffff) << 47 |
+	       (c->packet & ((1ULL << 47) - 1));
+}
+
+static int take_segment(struct diagnose *d, uint32_t side, const struct kl_captured *c)
+{
+	struct side *s = &d->side[side];
+	struct kl_sight_input in = {
+		.time_ns = c->time_ns,
+		.segment = &c->segment,
+		.payload = c->payload,
+		.have = c->payload_captured,
+		.is_fragment = c->is_fragment,
+	};
+	bool retransmission, duplicate;
+	struct kl_sight sight;
+	int r = kl_sighter_see(s->sighter, &in, &sight);
+
+	if (r)
+		return r;
+	if (s->segments++ % COVER_EVERY == 0)
+		tell_coverage(d, side);
+	if (!d->pair) {
+		if (c->is_fragment)
+			return 0;
+		r = kl_replay_alone(d->replay, &sight, &c->segment, &retransmission, &duplicate);
+		if (!r)
+			kl_diagnosis_alone(&d->diagnosis, &sight.sighted, retransmission,
+					   duplicate);
+		return r ? r : d->error;
+	}
+	r = kl_replay_keep(d->replay, &sight, &c->segment, reference_of(side, c));
+	if (!r)
+		r = kl_pair_feed(d->pair, &sight.sighted);
+	return r ? r : take_settled(d);
+}
+
+static uint32_t next_side(const struct diagnose *d)
+{
+	if (d->pair)
+		return kl_pair_wants(d->pair);
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		if (d->side[side].capture && !d->side[side].ended)
+			return side;
+	}
+	return KL_SIDES;
+}
+
+static void show_progress(struct diagnose *d)
+{
+	const struct kl_capture *captures[KL_SIDES] = { d->side[KL_ACCESS].capture,
+							d->side[KL_CUCM].capture };
+
+	kl_progress_show(&d->progress, captures, KL_SIDES);
+}
+
+static int read_all(struct diagnose *d, struct kl_error *err)
+{
+	uint32_t side;
+	int r;
+
+	while ((side = next_side(d)) < KL_SIDES) {
+		const struct kl_captured *segment;
+
+		r = kl_capture_next(d->side[side].capture, &segment, err);
+		if (r < 0)
+			return r;
+		if (!r) {
+			end_side(d, side);
+			r = d->pair ? take_settled(d) : 0;
+		} else {
+			r = take_segment(d, side, segment);
+		}
+		if (r)
+			return kl_fail(err, r, "%s", strerror(-r));
+		show_progress(d);
+	}
+	if (!d->pair)
+		return 0;
+	kl_pair_finish(d->pair);
+	r = take_settled(d);
+	if (r)
+		return kl_fail(err, r, "%s", strerror(-r));
+	return 0;
+}
+
+/* ---- From start to end ---- */
+
+static int split_names(struct side *s, const char *list, struct kl_error *err)
+{
+	char *rest, *item;
+
+	s->names = strdup(list);
+	rest = s->names;
+	if (!rest)
+		return kl_fail(err, -ENOMEM, "out of memory");
+	while ((item = strsep(&rest, ","))) {
+		if (s->path_count == KL_CAPTURES_MAX)
+			return kl_fail(err, -EINVAL, "more than %d files of one side",
+				       KL_CAPTURES_MAX);
+		s->paths[s->path_count++] = item;
+	}
+	s->drops_told = calloc(s->path_count, sizeof(*s->drops_told));
+	return s->drops_told ? 0 : kl_fail(err, -ENOMEM, "out of memory");
+}
+
+static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl_error *err)
+{
+	struct kl_sighter_config config = {
+		.side = side, .seed = seed, .ports = &d->ports, .max_conns = d->o->live.connections
+	};
+	struct side *s = &d->side[side];
+	int r;
+
+	if (!d->o->captures[side])
+		return 0;
+	r = split_names(s, d->o->captures[side], err);
+	if (!r)
+		r = kl_capture_open(s->paths, s->path_count, &d->ports, &s->capture, err);
+	if (!r && kl_sighter_new(&config, &s->sighter))
+		r = kl_fail(err, -ENOMEM, "out of memory");
+	return r;
+}
+
+static int open_all(struct diagnose *d, struct kl_error *err)
+{
+	const struct kl_options *o = d->o;
+	bool both = o->captures[KL_ACCESS] && o->captures[KL_CUCM];
+	struct kl_sessions_config sessions = {
+		.max = o->live.connections,
+		.deadline_ns = o->live.deadline_ns,
+		.sip_grace_ns = o->sip_grace_ns,
+		.sccp_missed = o->sccp_missed,
+		.two_sided = both,
+		.handler = take_story,
+		.arg = d,
+	};
+	struct kl_replay_config replay = { .max_conns = o->live.connections };
+	struct kl_pair_config pair = { .max_conns = 2 * o->live.connections };
+	uint64_t seed;
+	int r = 0;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return kl_fail(err, -EIO, "no random seed: %s", strerror(errno));
+	pair.seed = seed;
+	kl_fill_ports(&d->ports, &o->live);
+	for (uint32_t side = 0; !r && side < KL_SIDES; side++)
+		r = open_side(d, side, seed, err);
+	if (r)
+		return r;
+	if (kl_sessions_new(&sessions, &d->sessions) || (both && kl_pair_new(&pair, &d->pair)))
+		return kl_fail(err, -ENOMEM, "out of memory");
+	replay.sessions = d->sessions;
+	if (kl_replay_new(&replay, &d->replay))
+		return kl_fail(err, -ENOMEM, "out of memory");
+	d->diagnosis.two_sided = both;
+	d->diagnosis.sessions = d->sessions;
+	return 0;
+}
+
+static void close_all(struct diagnose *d)
+{
+	kl_diagnosis_done(&d->diagnosis);
+	kl_replay_free(d->replay);
+	kl_pair_free(d->pair);
+	kl_sessions_free(d->sessions);
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		kl_sighter_free(d->side[side].sighter);
+		kl_capture_close(d->side[side].capture);
+		free(d->side[side].drops_told);
+		free(d->side[side].names);
+	}
+}
+
+static int report(struct diagnose *d, bool *ret_fault)
+{
+	struct kl_finding findings[KL_CAUSES];
+	struct kl_capture_remarks remarks[KL_SIDES] = {};
+	struct kl_diagnosis_record record = {
+		.diagnosis = &d->diagnosis,
+		.findings = findings,
+		.list_sessions = d->o->per_phone,
+	};
+	int r = 0;
+
+	if (d->pair) {
+		kl_pair_clock(d->pair, &d->diagnosis.clock);
+		kl_pair_stats(d->pair, &d->diagnosis.stats);
+	}
+	kl_diagnosis_finish(&d->diagnosis);
+	record.time_ns = d->diagnosis.last_ns;
+	record.finding_count = kl_findings(&d->diagnosis, findings);
+	for (size_t i = 0; i < record.finding_count; i++)
+		*ret_fault |= findings[i].fault;
+	for (uint32_t side = 0; !r && side < KL_SIDES; side++) {
+		if (!d->side[side].capture)
+			continue;
+		record.captures[side].files = d->o->captures[side];
+		r = kl_capture_remark(d->side[side].capture, &remarks[side],
+				      &record.captures[side]);
+	}
+	if (!r)
+		r = d->report.format->diagnosis(&d->report, &record);
+	if (!r)
+		r = kl_report_flush(&d->report);
+	for (uint32_t side = 0; side < KL_SIDES; side++)
+		kl_capture_remarks_done(&remarks[side]);
+	return r;
+}
+
+static int diagnose(struct diagnose *d, bool *ret_fault)
+{
+	struct kl_error err = {};
+	int r = open_all(d, &err);
+
+	if (!r) {
+		r = read_all(d, &err);
+		kl_progress_clear(&d->progress);
+	}
+	if (r) {
+		fprintf(stderr, "kaloss diagnose: %s\n", err.text);
+		return r;
+	}
+	r = report(d, ret_fault);
+	if (r)
+		fprintf(stderr, "kaloss diagnose: writing to %s: %s\n",
+			d->o->output ? d->o->output : "standard output", strerror(-r));
+	return r;
+}
+
+int kl_diagnose(const struct kl_options *o)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	struct diagnose d = { .o = o };
+	bool fault = false;
+	int r;
+
+	/* A reader that goes away is an error of the write, not a signal. */
+	signal(SIGPIPE, SIG_IGN);
+	if (o->output) {
+		file = fopen(o->output, "we");
+		if (!file) {
+			fprintf(stderr, "kaloss diagnose: %s: %s\n", o->output, strerror(errno));
+			return KL_EXIT_FAILED;
+		}
+	}
+	d.report = (struct kl_report){
+		.out = file ? file : stdout,
+		.color = kl_wants_color(o, file ? file : stdout),
+		.format = o->format == KL_FORMAT_JSON	 ? &kl_report_json
+			  : o->format == KL_FORMAT_JSONL ? &kl_report_jsonl
+							 : &kl_report_text,
+	};
+	kl_progress_start(&d.progress, stderr);
+	r = diagnose(&d, &fault);
+	close_all(&d);
+	if (r)
+		return KL_EXIT_FAILED;
+	return fault ? KL_EXIT_FOUND : KL_EXIT_OK;
+}

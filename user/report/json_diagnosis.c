@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A diagnosis as JSON: the document of docs/contract.md, and its parts as lines. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/names.h"
+#include "report/json_records.h"
+#include "util/duration.h"
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static json_t *time_or_null(uint64_t time_ns)
+{
+	char time[40];
+
+	if (!time_ns)
+		return json_null();
+	kl_format_time(time_ns, time, sizeof(time));
+	return json_string(time);
+}
+
+json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f)
+{
+	json_t *o = json_object(), *evidence = json_array();
+
+	for (size_t i = 0; i < f->evidence_count; i++)
+		json_array_append_new(evidence, json_pack("{s:s}", "text", f->evidence[i]));
+	json_object_set_new(o, "type", json_string("finding"));
+	json_object_set_new(o, "time", time_or_null(time_ns));
+	json_object_set_new(o, "cause", json_string(kl_cause_name(f->cause)));
+	json_object_set_new(o, "confidence", json_string(kl_confidence_name(f->confidence)));
+	json_object_set_new(o, "fault", json_boolean(f->fault));
+	json_object_set_new(o, "phones", number(f->phones));
+	json_object_set_new(o, "losses", number(f->losses));
+	json_object_set_new(o, "explanation", json_string(f->explanation));
+	json_object_set_new(o, "remedy", json_string(f->remedy));
+	json_object_set_new(o, "evidence", evidence);
+	return o;
+}
+
+json_t *kl_json_lost(const struct kl_diagnosis *d, const struct kl_lost *l)
+{
+	struct kl_loss record = {
+		.time_ns = l->time_ns,
+		.party = { .ends = l->ends,
+			   .vlan = l->vlan,
+			   .device = l->device[0] ? l->device : NULL,
+			   .probable = l->probable },
+		.where = (enum kl_where)l->where,
+		.direction = l->direction,
+		.kind = l->kind,
+		.seq = l->seq,
+		.seq_other = l->seq_other,
+		.length = l->length,
+		.copies = { l->copies[KL_ACCESS], l->copies[KL_CUCM] },
+		.late_ns = l->late_ns,
+		.evidence = l->evidence,
+	};
+	json_t *o;
+
+	memcpy(record.party.mac, l->mac, sizeof(record.party.mac));
+	o = kl_json_loss(&record);
+	json_object_set_new(o, "time_cucm_clock",
+			    time_or_null(kl_diagnosis_other_clock(d, l->time_ns)));
+	json_object_set_new(o, "sent_again", number(l->sent_again));
+	json_object_set_new(o, "got_through_at", time_or_null(l->through_ns));
+	return o;
+}
+
+static json_t *direction(const struct kl_diagnosis *d, uint32_t way)
+{
+	const struct kl_count *n = &d->total.direction[way];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "segments", number(d->total.segments[way]));
+	json_object_set_new(o, "sent", number(n->sent));
+	json_object_set_new(o, "delivered", number(n->delivered));
+	json_object_set_new(o, "lost_between",
+			    d->two_sided ? number(n->lost_between) : json_null());
+	json_object_set_new(o, "lost_phone_side", number(d->inferred[way][KL_PHONE_SIDE]));
+	json_object_set_new(o, "lost_cucm_side", number(d->inferred[way][KL_CUCM_SIDE]));
+	json_object_set_new(o, "lost_unknown", number(d->inferred[way][KL_WHERE_UNKNOWN]));
+	json_object_set_new(o, "retransmitted", number(n->retransmitted));
+	json_object_set_new(o, "duplicates", number(n->duplicates));
+	json_object_set_new(o, "pending", number(0));
+	return o;
+}
+
+static json_t *by_kind(const struct kl_diagnosis *d)
+{
+	json_t *kinds = json_object();
+
+	for (uint32_t k = 0; k < KL_KINDS; k++) {
+		json_t *kind;
+
+		if (!d->total.kind_seen[k])
+			continue;
+		kind = json_object();
+		for (uint32_t way = 0; way < KL_DIRECTIONS; way++) {
+			const struct kl_count *n = &d->total.kind[way][k];
+
+			json_object_set_new(kind, kl_direction_name(way),
+					    json_pack("{s:I, s:I, s:I, s:i}", "sent",
+						      (json_int_t)n->sent, "delivered",
+						      (json_int_t)n->delivered, "lost_between",
+						      (json_int_t)n->lost_between, "pending", 0));
+		}
+		json_object_set_new(kinds, kl_kind_name(k), kind);
+	}
+	return kinds;
+}
+
+static json_t *clocks(const struct kl_diagnosis *d)
+{
+	const struct kl_pair_clock *c = &d->clock;
+
+	if (!d->two_sided || !c->known)
+		return json_null();
+	return json_pack("{s:f, s:f, s:f, s:f, s:I, s:i}", "offset_s", (double)c->offset_ns / 1e9,
+			 "offset_error_s", (double)c->offset_error_ns / 1e9, "drift_ppm",
+			 c->drift_ppm, "drift_error_ppm", c->drift_error_ppm, "pairs",
+			 (json_int_t)c->pairs, "steps", (int)c->steps);
+}
+
+json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *r)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
+	json_t *o = json_object(), *by = json_object(), *captures = json_object();
+
+	for (uint32_t i = 1; i < KL_PAIR_REASONS && d->two_sided; i++)
+		json_object_set_new(by, kl_pair_reason_name(i), number(d->stats.reasons[i]));
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		const struct kl_captures_note *n = &r->captures[side];
+		json_t *c, *remarks;
+
+		if (!n->files)
+			continue;
+		c = json_object();
+		remarks = json_array();
+		for (size_t i = 0; i < n->remark_count; i++)
+			json_array_append_new(remarks, json_string(n->remarks[i]));
+		json_object_set_new(c, "files", json_string(n->files));
+		json_object_set_new(c, "packets", number(n->packets));
+		json_object_set_new(c, "segments", number(n->segments));
+		json_object_set_new(c, "first", time_or_null(n->first_ns));
+		json_object_set_new(c, "last", time_or_null(n->last_ns));
+		json_object_set_new(c, "dropped", number(n->dropped));
+		json_object_set_new(c, "cut", number(n->cut));
+		json_object_set_new(c, "malformed", number(n->malformed));
+		json_object_set_new(c, "fragments", number(n->fragments));
+		json_object_set_new(c, "back_steps", number(n->back_steps));
+		json_object_set_new(c, "remarks", remarks);
+		json_object_set_new(captures, kl_side_name(side), c);
+	}
+	json_object_set_new(o, "unpaired", number(d->total.integrity.unpaired));
+	json_object_set_new(o, "unpaired_by", by);
+	json_object_set_new(o, "losses_unlisted", number(d->lost_unlisted));
+	json_object_set_new(o, "captures", captures);
+	return o;
+}
+
+json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *r)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
+	json_t *o = json_object();
+
+	json_object_set_new(o, "type", json_string("summary"));
+	json_object_set_new(o, "time", time_or_null(r->time_ns));
+	json_object_set_new(o, "duration_s",
+			    json_real(d->last_ns ? (double)(d->last_ns - d->first_ns) / 1e9 : 0));
+	json_object_set_new(o, "phones", number(d->phones));
+	for (uint32_t way = 0; way < KL_DIRECTIONS; way++)
+		json_object_set_new(o, kl_direction_name(way), direction(d, way));
+	json_object_set_new(o, "by_kind", by_kind(d));
+	json_object_set_new(o, "clocks", clocks(d));
+	return o;
+}
+
+/* ---- The formats ---- */
+
+static json_t *document(const struct kl_diagnosis_record *r)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
+	json_t *o = json_object(), *findings = json_array(), *timeline = json_array();
+
+	for (size_t i = 0; i < r->finding_count; i++)
+		json_array_append_new(findings, kl_json_finding(r->time_ns, &r->findings[i]));
+	for (size_t i = 0; i < d->lost_count; i++)
+		json_array_append_new(timeline, kl_json_lost(d, &d->lost[i]));
+	json_object_set_new(o, "summary", kl_json_diagnosis_summary(r));
+	json_object_set_new(o, "findings", findings);
+	json_object_set_new(o, "phones", kl_json_sessions(d->sessions));
+	json_object_set_new(o, "timeline", timeline);
+	json_object_set_new(o, "integrity", kl_json_diagnosis_integrity(r));
+	return o;
+}
+
+static int json_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	json_t *o = document(d);
+	int failed = json_dumpf(o, r->out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
+		     fputc('\n', r->out) == EOF;
+
+	json_decref(o);
+	return failed ? (errno ? -errno : -EIO) : 0;
+}
+
+const struct kl_report_format kl_report_json = {
+	.diagnosis = json_diagnosis,
+};

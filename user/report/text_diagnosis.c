@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A diagnosis for people: the verdict first, then each lost segment as an engineer would write it
+ * down from two captures, then what cannot be said.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/names.h"
+#include "report/report.h"
+#include "report/text.h"
+#include "util/duration.h"
+
+enum {
+	LISTED = 1000, /* losses in the table; JSON has all */
+};
+
+#define NS_PER_S 1000000000ULL
+
+/* The time of day to the microsecond, as in the captures' own tools. */
+static const char *clock_us(uint64_t time_ns, char ret[24])
+{
+	time_t seconds = (time_t)(time_ns / NS_PER_S);
+	struct tm tm;
+	size_t n;
+
+	if (!time_ns || !localtime_r(&seconds, &tm)) {
+		snprintf(ret, 24, "-");
+		return ret;
+	}
+	n = strftime(ret, 24, "%H:%M:%S", &tm);
+	snprintf(ret + n, 24 - n, ".%06u", (unsigned)(time_ns % NS_PER_S / 1000));
+	return ret;
+}
+
+static void print_captures(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	for (__u32 side = 0; side < KL_SIDES; side++) {
+		const struct kl_captures_note *n = &d->captures[side];
+		char first[40], last[40];
+
+		if (!n->files)
+			continue;
+		fprintf(r->out, "%-6s capture: %s: %" PRIu64 " packets, %" PRIu64 " of signalling",
+			kl_side_name(side), n->files, n->packets, n->segments);
+		if (n->first_ns) {
+			kl_format_time(n->first_ns, first, sizeof(first));
+			kl_format_time(n->last_ns, last, sizeof(last));
+			fprintf(r->out, ", %s to %s", first, last);
+		}
+		fputc('\n', r->out);
+	}
+}
+
+static void print_clocks(struct kl_report *r, const struct kl_diagnosis *d)
+{
+	const struct kl_pair_clock *c = &d->clock;
+	double offset = (double)c->offset_ns / 1e9;
+
+	if (!d->two_sided)
+		return;
+	if (!c->known) {
+		fprintf(r->out, "clocks: the two captures have too little in common to compare "
+				"them: nothing is called lost between them\n");
+		return;
+	}
+	fprintf(r->out,
+		"clocks: the cucm side's is %.6f s %s (+- %.6f s), and runs %.2f ppm %s (+- %.2f "
+		"ppm); from %" PRIu64 " pairs\n",
+		offset < 0 ? -offset : offset, offset < 0 ? "behind" : "ahead",
+		(double)c->offset_error_ns / 1e9, c->drift_ppm < 0 ? -c->drift_ppm : c->drift_ppm,
+		c->drift_ppm < 0 ? "slow" : "fast", c->drift_error_ppm, c->pairs);
+	if (c->steps)
+		fprintf(r->out, "clocks: one of them was set %u time%s meanwhile\n", c->steps,
+			c->steps == 1 ? "" : "s");
+}
+
+static void print_findings(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	fprintf(r->out, "\nVERDICT\n");
+	if (!d->finding_count)
+		fprintf(r->out,
+			"Nothing is wrong with what was seen: no keepalive and no answer is "
+			"known to be lost.\n");
+	for (size_t i = 0; i < d->finding_count; i++) {
+		const struct kl_finding *f = &d->findings[i];
+
+		fprintf(r->out, "%zu. %s%s%s (%s)\n   %s\n", i + 1,
+			kl_text_paint(r, f->fault ? KL_TEXT_RED : KL_TEXT_YELLOW),
+			kl_cause_name(f->cause), kl_text_paint(r, KL_TEXT_PLAIN),
+			kl_confidence_name(f->confidence), f->explanation);
+		for (size_t e = 0; e < f->evidence_count; e++)
+			fprintf(r->out, "   Evidence: %s.\n", f->evidence[e]);
+		fprintf(r->out, "   Remedy: %s\n", f->remedy);
+	}
+}
+
+static void print_lost(struct kl_report *r, const struct kl_diagnosis *d)
+{
+	size_t listed = d->lost_count < LISTED ? d->lost_count : LISTED;
+
+	if (!d->lost_count)
+		return;
+	fprintf(r->out,
+		"\nLOST\n%-15s  %-15s  %-8s %-19s %-10s %10s  %10s  %6s  %5s  %-15s  phone\n",
+		"access clock", "cucm clock", "way", "kind", "where", "seq", "seq (cucm)", "length",
+		"again", "got through");
+	for (size_t i = 0; i < listed; i++) {
+		const struct kl_lost *l = &d->lost[i];
+		struct kl_party party = { .ends = l->ends, .vlan = l->vlan, .device = l->device };
+		char here[24], there[24], through[24];
+
+		fprintf(r->out, "%-15s  %-15s  %-8s %-19s %-10s %10u  %10u  %6u  %5u  %-15s  ",
+			clock_us(l->time_ns, here),
+			clock_us(kl_diagnosis_other_clock(d, l->time_ns), there),
+			l->direction == KL_TO_CUCM ? "to CUCM" : "to phone", kl_kind_name(l->kind),
+			kl_where_name((enum kl_where)l->where), l->seq, l->seq_other, l->length,
+			l->sent_again, clock_us(l->through_ns, through));
+		kl_text_ends(r->out, &party);
+		if (l->evidence)
+			fprintf(r->out, "%s: %s", l->probable ? " (probably)" : "", l->evidence);
+		fputc('\n', r->out);
+	}
+	if (listed < d->lost_count || d->lost_unlisted)
+		fprintf(r->out, "and %" PRIu64 " more (--format json has %s)\n",
+			(uint64_t)(d->lost_count - listed) + d->lost_unlisted,
+			d->lost_unlisted ? "most of them" : "them all");
+}
+
+static void print_counts(struct kl_report *r, const struct kl_diagnosis *d)
+{
+	fprintf(r->out, "\nCOUNTED\n%zu phones in %.1f s\n", d->phones,
+		d->last_ns ? (double)(d->last_ns - d->first_ns) / 1e9 : 0.0);
+	for (uint32_t way = 0; way < KL_DIRECTIONS; way++) {
+		const struct kl_count *n = &d->total.direction[way];
+
+		fprintf(r->out, "%-9s", way == KL_TO_CUCM ? "to CUCM" : "to phone");
+		if (d->two_sided)
+			fprintf(r->out,
+				"%9" PRIu64 " sent = %9" PRIu64 " delivered + %7" PRIu64 " lost;",
+				n->sent, n->delivered, n->lost_between);
+		fprintf(r->out,
+			" %" PRIu64 " retransmitted, %" PRIu64 " duplicates; inferred: %" PRIu64
+			" lost between phone and access side, %" PRIu64 " beyond the cucm "
+			"side, %" PRIu64 " of which it is not known\n",
+			n->retransmitted, n->duplicates, d->inferred[way][KL_PHONE_SIDE],
+			d->inferred[way][KL_CUCM_SIDE], d->inferred[way][KL_WHERE_UNKNOWN]);
+	}
+}
+
+/* In words, for each thing that could have made the numbers wrong. */
+static void print_integrity(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	static const char *const unpaired[KL_PAIR_REASONS] = {
+		[KL_PAIR_BEFORE] = "from before the other capture began",
+		[KL_PAIR_AFTER] = "from after the other capture ended",
+		[KL_PAIR_GAP] = "in a gap of the other capture",
+		[KL_PAIR_DROPPED] = "about when the other capture dropped packets",
+		[KL_PAIR_STEP] = "about when one of the clocks was set",
+		[KL_PAIR_NO_CLOCK] = "while the captures had too little in common to know their "
+				     "clocks' difference",
+		[KL_PAIR_NO_PARTNER] = "of connections that the other capture does not have",
+		[KL_PAIR_REWRITTEN] =
+			"of connections whose sequence numbers differ, by no constant",
+		[KL_PAIR_ONE_SIDED] = "of connections of which the other capture sees only the "
+				      "other direction",
+		[KL_PAIR_ACKNOWLEDGED] =
+			"acknowledged by the receiver though the other capture did "
+			"not see them arrive",
+		[KL_PAIR_UNSEEN] = "of connections that the other capture does not see any more",
+		[KL_PAIR_UNCONFIRMED] = "of which nothing says whether they arrived",
+		[KL_PAIR_OUT_OF_TIME] = "that the other capture has at a time that cannot be",
+		[KL_PAIR_FRAGMENTED] = "of connections whose packets were fragmented",
+		[KL_PAIR_FAR_ONLY] = "seen only at the side farther from the sender",
+		[KL_PAIR_NO_ROOM] = "for which there was no room",
+	};
+	bool clean = true;
+
+	fprintf(r->out, "\nINTEGRITY\n");
+	for (int i = 0; i < KL_PAIR_REASONS && d->diagnosis->two_sided; i++) {
+		if (!d->diagnosis->stats.reasons[i] || !unpaired[i])
+			continue;
+		fprintf(r->out, "not counted: %" PRIu64 " segments %s\n",
+			d->diagnosis->stats.reasons[i], unpaired[i]);
+		clean = false;
+	}
+	for (__u32 side = 0; side < KL_SIDES; side++) {
+		for (size_t i = 0; i < d->captures[side].remark_count; i++) {
+			fprintf(r->out, "note: %s\n", d->captures[side].remarks[i]);
+			clean = false;
+		}
+	}
+	if (!d->diagnosis->two_sided)
+		fprintf(r->out, "note: with one capture nothing can be said about losses between "
+				"two places, and its losses are inferred\n");
+	else if (clean)
+		fprintf(r->out, "nothing was missed\n");
+}
+
+int kl_text_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	print_captures(r, d);
+	print_clocks(r, d->diagnosis);
+	print_findings(r, d);
+	print_lost(r, d->diagnosis);
+	print_counts(r, d->diagnosis);
+	print_integrity(r, d);
+	if (d->list_sessions) {
+		fprintf(r->out, "\nSESSIONS\n");
+		kl_sessions_visit(d->diagnosis->sessions, kl_text_session, r->out);
+	}
+	return ferror(r->out) ? (errno ? -errno : -EIO) : 0;
+}
