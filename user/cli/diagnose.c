@@ -127,17 +127,28 @@ static void tell_drops(struct diagnose *d, uint32_t side, size_t index,
 	}
 }
 
+static void tell_gap(struct diagnose *d, uint32_t side, uint64_t from_ns, uint64_t to_ns)
+{
+	struct kl_pair_clock clock = {};
+
+	if (d->pair) {
+		kl_pair_cover(d->pair, side, KL_COVER_GAP, from_ns, to_ns);
+		kl_pair_clock(d->pair, &clock);
+	}
+	if (side == KL_CUCM && clock.known)
+		to_ns -= (uint64_t)clock.offset_ns;
+	kl_replay_gap(d->replay, to_ns);
+}
+
 static void tell_coverage(struct diagnose *d, uint32_t side)
 {
 	struct side *s = &d->side[side];
 	struct kl_capture_coverage v;
 
-	if (!d->pair)
-		return;
 	kl_capture_coverage(s->capture, &v);
 	if (!v.range_count)
 		return;
-	if (!s->began)
+	if (d->pair && !s->began)
 		kl_pair_cover(d->pair, side, KL_COVER_BEGAN, v.ranges[0].first_ns, 0);
 	s->began = true;
 	for (; s->ranges_told + 1 < v.range_count; s->ranges_told++) {
@@ -148,9 +159,10 @@ static void tell_coverage(struct diagnose *d, uint32_t side)
 						    : 0;
 
 		if (pause_ns > PAUSE_NS && pause_ns > PAUSE_DISTANCES * usual_ns)
-			kl_pair_cover(d->pair, side, KL_COVER_GAP, range->last_ns,
-				      range[1].first_ns);
+			tell_gap(d, side, range->last_ns, range[1].first_ns);
 	}
+	if (!d->pair)
+		return;
 	for (size_t i = 0; i < v.file_count; i++)
 		tell_drops(d, side, i, &v.files[i]);
 	kl_pair_cover(d->pair, side, KL_COVER_READ, 0, v.ranges[v.range_count - 1].last_ns);

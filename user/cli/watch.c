@@ -140,6 +140,7 @@ static void watch_links(struct watch *w)
 		fprintf(stderr, "kaloss watch: interface changes: %s: anything may have happened\n",
 			strerror(-r));
 	kl_live_gap(w->live);
+	kl_sessions_gap(w->sessions, kl_monotonic_ns());
 	w->tally.own.gaps++;
 }
 
@@ -225,6 +226,8 @@ static int tick(struct watch *w, struct kl_tally_report *ret)
 	if (full || counters.incident[KL_EVENTS_LOST] != w->events_lost ||
 	    w->now_ns - w->walk_ns >= WALK_EVERY_S * KL_NS_PER_S)
 		walk_connections(w, full);
+	if (counters.incident[KL_EVENTS_LOST] != w->events_lost)
+		kl_sessions_gap(w->sessions, w->now_ns);
 	w->refused = counters.incident[KL_CONNS_REFUSED];
 	w->events_lost = counters.incident[KL_EVENTS_LOST];
 	w->tally.own.flows_evicted += kl_sessions_evicted(w->sessions) - w->evicted;

@@ -11,6 +11,7 @@ enum {
 	KEPT_FIRST = 1024,
 	KEPT_MAX = 1 << 20,
 	CONNS = 65536,
+	GAPS = 64,
 	BUCKETS = 4096, /* of the join of a single capture: it only tells copies from duplicates */
 };
 
@@ -51,6 +52,7 @@ struct kl_replay {
 	uint64_t next_cookie;
 	struct conn *conns;
 	struct conn *order;
+	uint64_t gap_ns[GAPS];		  /* ends of gaps to come; 0: none */
 	const struct kl_message *message; /* of the segment that is followed; NULL: none */
 	int error;
 };
@@ -224,6 +226,36 @@ static void note_frame(struct kl_conn *c, const struct kl_segment *s, __u32 dire
 		memcpy(c->phone_mac, mac, sizeof(c->phone_mac));
 }
 
+/* ---- Gaps ---- */
+
+void kl_replay_gap(struct kl_replay *r, uint64_t until_ns)
+{
+	for (int i = 0; i < GAPS; i++) {
+		if (!r->gap_ns[i]) {
+			r->gap_ns[i] = until_ns;
+			return;
+		}
+	}
+	/* So many at once: the latest stands for all that are still to come. */
+	if (r->gap_ns[GAPS - 1] < until_ns)
+		r->gap_ns[GAPS - 1] = until_ns;
+}
+
+/* Tells the sessions of the gaps that lie behind now. */
+static void pass_gaps(struct kl_replay *r, uint64_t now_ns)
+{
+	bool passed = false;
+
+	for (int i = 0; i < GAPS; i++) {
+		if (!r->gap_ns[i] || r->gap_ns[i] > now_ns)
+			continue;
+		r->gap_ns[i] = 0;
+		passed = true;
+	}
+	if (passed)
+		kl_sessions_gap(r->config.sessions, now_ns);
+}
+
 /* ---- Following ---- */
 
 static bool is_segment_of(const struct last *l, const struct kl_segment *s)
@@ -281,6 +313,7 @@ int kl_replay_paired(struct kl_replay *r, const struct kl_paired *p)
 
 	if (!near && !far)
 		return 0;
+	pass_gaps(r, now_ns);
 	c = get_conn(r, p->conn_id, ends, now_ns);
 	if (!c)
 		return -ENOMEM;
@@ -342,6 +375,7 @@ int kl_replay_alone(struct kl_replay *r, const struct kl_sight *sight,
 	struct conn *c = get_conn(r, id, &p->ends, p->time_ns);
 
 	*ret_retransmission = *ret_duplicate = false;
+	pass_gaps(r, p->time_ns);
 	if (!c)
 		return -ENOMEM;
 	note_frame(&c->conn, segment, p->direction);

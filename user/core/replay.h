@@ -37,6 +37,9 @@ int kl_replay_keep(struct kl_replay *r, struct kl_sight *sight, const struct kl_
 /* The caller's reference of what is kept under a cookie. 0: not kept any more. */
 uint64_t kl_replay_reference(const struct kl_replay *r, uint64_t cookie);
 
+/* A capture has a gap up to this time (access clock): sessions are told when they come to it. */
+void kl_replay_gap(struct kl_replay *r, uint64_t until_ns);
+
 /* A settled segment of two captures, in the order in which kl_pair_next() gives them. */
 int kl_replay_paired(struct kl_replay *r, const struct kl_paired *paired);
 

@@ -303,3 +303,11 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 	ret->late_us = s->late_us;
 	ret->doublings = s->doublings;
 }
+
+void kl_schedule_gap(struct kl_schedule *s)
+{
+	s->last_ns = s->due_ns = s->late_us = 0;
+	s->grown_us = 0;
+	s->doublings = 0;
+	s->was_late = s->was_lost = s->anchored = false;
+}

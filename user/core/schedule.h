@@ -77,6 +77,9 @@ void kl_schedule_anchor(struct kl_schedule *s, uint64_t now_ns);
 void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 		     struct kl_schedule_seen *ret);
 
+/* Keepalives may have passed unseen: the next interval says nothing. What was learnt stays. */
+void kl_schedule_gap(struct kl_schedule *s);
+
 /* When the next keepalive is expected; 0: not known. */
 uint64_t kl_schedule_next_ns(const struct kl_schedule *s);
 

@@ -384,6 +384,31 @@ int kl_sessions_learn(struct kl_sessions *s, const struct kl_event *e,
 	return feed(s, e, message);
 }
 
+static void forget_open_matters(struct kl_node *n)
+{
+	for (int d = 0; d < KL_DIRECTIONS; d++) {
+		n->flow[d].episode = (struct kl_episode){};
+		n->flow[d].last.time_ns = 0;
+		n->flow[d].hole_ns = 0;
+	}
+	memset(n->late, 0, sizeof(n->late));
+	n->growth = (struct kl_growth){};
+	n->answer_due_ns = 0;
+	kl_schedule_gap(&n->session.schedule);
+}
+
+void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns)
+{
+	for (struct kl_node *n = s->nodes; n; n = n->hh.next) {
+		forget_open_matters(n);
+		/* It is not known what reached the server meanwhile: nothing is held to be overdue. */
+		if (n->session.ok_ns)
+			n->session.ok_ns = now_ns;
+		kl_forecast_look(s, n, now_ns);
+		wait_again(s, n);
+	}
+}
+
 static bool is_seen(const struct kl_flow *f)
 {
 	return f->seen[KL_ACCESS] || f->seen[KL_CUCM];

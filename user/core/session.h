@@ -187,6 +187,12 @@ void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 directio
 void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns);
 
 /*
+ * Something may not have been seen around this time (events were lost, an interface was down, a
+ * capture has a gap): what is under way is not judged, and no schedule is held against it.
+ */
+void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns);
+
+/*
  * A connection that is in the kernel's table, whether an event told of it or not.
  * *ret_one_way: it is now found, for the first time, to come by in one direction only.
  */
