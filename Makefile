@@ -49,7 +49,8 @@ LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones 
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
-	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture
+	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
+	$(BUILD)/tests/pair/truth
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus \
@@ -128,6 +129,10 @@ $(BUILD)/tests/lab/frames: $(BUILD)/tests/lab/frames.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c)) \
+		$(BUILD)/tests/unit/pair_run.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \

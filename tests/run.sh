@@ -60,6 +60,7 @@ unit() {
 }
 
 run unit unit
+run pair "$BUILD/tests/pair/truth"
 run fuzz "$BUILD/tests/fuzz/replay" tests/fuzz/corpus
 run fuzz-capture "$BUILD/tests/fuzz/replay-capture" tests/fuzz/corpus-capture
 run kernel "$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus

@@ -5,6 +5,9 @@
 #include "core/pair_internal.h"
 #include "util/cleanup.h"
 
+/* Whoever sends on after that without sending again what is missing must know that it arrived. */
+#define RESENT_BY_NS (130 * KL_PAIR_NS_PER_S)
+
 /* ---- what the captures cover ---- */
 
 void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
@@ -278,7 +281,7 @@ static void look_near(const struct kl_pair *p, const struct kl_pair_node *n, str
 			continue;
 		else if (covers(m, n->direction, end))
 			ev->again = true;
-		else if (!kl_seq_before(m->seq, end))
+		else if (!kl_seq_before(m->seq, end) && at(p, m) > n->at_ns + RESENT_BY_NS)
 			ev->moved_on = true;
 	}
 }

@@ -125,11 +125,43 @@ static struct numbers numbers_of(const struct kl_pair_node *n)
 	return (struct numbers){ n->seq, n->ack, n->flags & KL_ACK };
 }
 
+/* What two sightings say of the clocks if they are of the same segment. */
+static void hint(struct kl_pair *p, const struct kl_pair_node *n, uint64_t other_ns)
+{
+	uint64_t access_ns = n->side == KL_ACCESS ? n->time_ns : other_ns;
+	uint64_t cucm_ns = n->side == KL_CUCM ? n->time_ns : other_ns;
+
+	if (p->track.known)
+		return;
+	p->hint[p->hints++ % KL_COUNT(p->hint)] =
+		(struct kl_pair_sample){ .at_ns = (int64_t)access_ns,
+					 .diff_ns = (int64_t)(cucm_ns - access_ns),
+					 .direction = n->direction };
+	p->both++;
+}
+
 /* ---- equal addresses ---- */
 
 static bool is_only_one(const struct kl_pair_conn *c)
 {
 	return !c->older && !c->newer;
+}
+
+/* Both saw the only connection of these addresses begin. */
+static void hint_of_starts(struct kl_pair *p, const struct kl_pair_node *n,
+			   const struct kl_pair_conn *o)
+{
+	if (p->track.known || !(n->flags & KL_SYN) || n->copy != 1 || !is_only_one(n->conn) ||
+	    !is_only_one(o))
+		return;
+	for (const struct kl_pair_node *m = o->head; m; m = m->next_of_conn) {
+		if ((m->flags & KL_SYN) && m->direction == n->direction) {
+			hint(p, n, m->time_ns);
+			return;
+		}
+		if (m->payload_len)
+			return;
+	}
 }
 
 static int seek_same_ends(struct kl_pair *p, struct kl_pair_node *n)
@@ -146,6 +178,7 @@ static int seek_same_ends(struct kl_pair *p, struct kl_pair_node *n)
 		if (((n->flags & KL_SYN) && o->way[d].has_isn && o->way[d].isn == n->seq) ||
 		    kl_pair_find(p, o, n))
 			return link_equal(p, c, o, KL_PAIR_BY_ADDRESS);
+		hint_of_starts(p, n, o);
 		if (!n->mark || !(n->strong_mark || (is_only_one(c) && is_only_one(o))))
 			continue;
 		for (struct kl_pair_node *m = o->head; m && looked < LOOK_BACK;
@@ -204,20 +237,6 @@ static const struct kl_pair_print *printed(const struct kl_pair *p, struct kl_pa
 	return x;
 }
 
-static void hint(struct kl_pair *p, const struct kl_pair_node *n, const struct kl_pair_print *x)
-{
-	uint64_t access_ns = n->side == KL_ACCESS ? n->time_ns : x->time_ns;
-	uint64_t cucm_ns = n->side == KL_CUCM ? n->time_ns : x->time_ns;
-
-	if (p->track.known)
-		return;
-	p->hint[p->hints++ % KL_COUNT(p->hint)] =
-		(struct kl_pair_sample){ .at_ns = (int64_t)access_ns,
-					 .diff_ns = (int64_t)(cucm_ns - access_ns),
-					 .direction = n->direction };
-	p->both++;
-}
-
 /* May the two be the same, by the clocks? Where they are not known: yes. */
 static bool at_equal_times(const struct kl_pair *p, const struct kl_pair_node *n,
 			   const struct kl_pair_print *x)
@@ -245,14 +264,14 @@ static int seek_other_ends(struct kl_pair *p, struct kl_pair_node *n)
 		print(p->print[n->side], n->mark ^ n->direction, n);
 	x = printed(p, p->print[n->side ^ 1], numbers);
 	if (x) {
-		hint(p, n, x);
+		hint(p, n, x->time_ns);
 		other = (struct numbers){ x->seq, x->ack, x->has_ack };
 		return vote(p, n, x->conn, &other, VOTE_CONTENT, KL_PAIR_BY_NUMBERS);
 	}
 	x = n->mark ? printed(p, p->print[n->side ^ 1], n->mark ^ n->direction) : NULL;
 	if (!x)
 		return 0;
-	hint(p, n, x);
+	hint(p, n, x->time_ns);
 	if (!n->strong_mark && (!p->track.known || !at_equal_times(p, n, x)))
 		return 0;
 	other = (struct numbers){ x->seq, x->ack, x->has_ack };
