@@ -60,6 +60,8 @@ struct end {
 	int64_t rto_ns, rto_base_ns;
 	uint32_t retries, timer, ack_timer;
 	bool ack_due;
+	struct gen_packet early[QUEUE]; /* arrived out of order, kept */
+	uint32_t earlies;
 	uint16_t ip_id;
 };
 
@@ -269,7 +271,11 @@ static void arrive(struct sim *s, uint32_t end, const struct gen_packet *p)
 	if (p->flags & KL_SYN && !e->expected)
 		e->expected = p->seq;
 	if (p->seq != e->expected) {
-		send_ack(s, end, KL_OTHER, !kl_seq_before(p->seq, e->expected));
+		bool early = !kl_seq_before(p->seq, e->expected);
+
+		if (early && e->earlies < QUEUE)
+			e->early[e->earlies++] = *p;
+		send_ack(s, end, KL_OTHER, early);
 		return;
 	}
 	e->expected += len;
@@ -284,6 +290,16 @@ static void arrive(struct sim *s, uint32_t end, const struct gen_packet *p)
 	}
 	if (end == SERVER)
 		reply_to(s, p);
+	for (uint32_t i = 0; i < e->earlies; i++) {
+		if (e->early[i].seq != e->expected)
+			continue;
+		e->expected += e->early[i].len;
+		if (end == SERVER)
+			reply_to(s, &e->early[i]);
+		i = UINT32_MAX;
+	}
+	while (e->earlies && kl_seq_before(e->early[e->earlies - 1].seq, e->expected))
+		e->earlies--;
 	if (e->ack_due)
 		return;
 	e->ack_due = true;

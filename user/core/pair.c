@@ -162,10 +162,6 @@ int kl_pair_feed(struct kl_pair *p, const struct kl_sighted *s)
 	if (r)
 		return r;
 	kl_pair_mark_duplicate(n);
-	if (s->asks_again) {
-		c->way[s->direction ^ 1].hole = s->ack;
-		c->way[s->direction ^ 1].hole_ns = s->time_ns;
-	}
 	return kl_pair_seek_partner(p, n);
 }
 
@@ -312,12 +308,12 @@ static bool find_clock(struct kl_pair *p, bool last)
  */
 static void put_in_order(struct kl_pair *p, struct kl_pair_node *n)
 {
-	if (n->mate && kl_is_near(n->side, n->direction) && n->mate->matched &&
-	    n->mate->at_ns < n->at_ns)
-		n->at_ns = n->mate->at_ns;
 	/* More than a little is a step of the clock. */
 	if (n->at_ns < p->half[KL_CUCM].out_ns && n->at_ns + LITTLE_NS > p->half[KL_CUCM].out_ns)
 		n->at_ns = p->half[KL_CUCM].out_ns;
+	if (n->mate && kl_is_near(n->side, n->direction) && n->mate->matched &&
+	    n->mate->at_ns < n->at_ns)
+		n->at_ns = n->mate->at_ns;
 }
 
 /* The next one of those that are matched: by time, but no far copy before its near one. */

@@ -15,13 +15,19 @@
 
 /* A pair that is this far off may tell of a step; a delay is off in one direction only. */
 #define STEP_NS KL_PAIR_EARLY_NS
+#define FIRST_NS (500 * (int64_t)KL_NS_PER_MS)
 /* Of the intervals for the drift, at first. They double when there is no room for more. */
 #define BIN_NS (20 * KL_PAIR_NS_PER_S)
 /* Slopes over less than this say nothing. */
 #define SLOPE_OVER_NS (60 * KL_PAIR_NS_PER_S)
 #define MAX_SLOPE 500e-6
 
+#define NARROW_NS (400 * (int64_t)KL_NS_PER_MS)
+#define WIDE_NS (1600 * (int64_t)KL_NS_PER_MS)
+
 enum {
+	FIRST_SAMPLES = 8,
+	STRANGE = 16, /* pairs of one direction in a row that do not fit */
 	FIND_SAMPLES = 1024,
 	COUNTS_FROM = 3, /* pairs, for a loss to stand on */
 };
@@ -173,18 +179,23 @@ static void fit_base(struct kl_pair_track *t, int64_t at_ns)
 {
 	int64_t v[KL_PAIR_SAMPLES], bound[KL_DIRECTIONS] = { 0 };
 	uint32_t n[KL_DIRECTIONS];
+	int64_t middle[KL_DIRECTIONS] = { 0 };
 
 	t->base_ns += (int64_t)((double)(at_ns - t->at_ns) * t->slope);
 	t->at_ns = at_ns;
 	for (uint32_t d = 0; d < KL_DIRECTIONS; d++) {
 		n[d] = sorted(t, d, v);
-		if (n[d])
-			bound[d] = d == KL_TO_CUCM ? v[n[d] / 5] : v[n[d] - 1 - n[d] / 5];
+		if (!n[d])
+			continue;
+		middle[d] = v[n[d] / 2];
+		bound[d] = d == KL_TO_CUCM ? v[n[d] / 5] : v[n[d] - 1 - n[d] / 5];
 	}
 	if (n[0] && n[1])
 		t->base_ns = bound[0] + (bound[1] - bound[0]) / 2;
 	else if (n[0] || n[1])
 		t->base_ns = bound[n[0] ? 0 : 1];
+	for (uint32_t d = 0; d < KL_DIRECTIONS; d++)
+		t->lean_ns[d] = n[d] ? middle[d] - t->base_ns : 0;
 }
 
 static void sample_add(struct kl_pair_track *t, const struct kl_pair_sample *s)
@@ -220,6 +231,12 @@ static void start(struct kl_pair_track *t, const struct kl_pair_sample *s, uint3
 
 /* ---- steps ---- */
 
+/* From what its direction's pairs were like. */
+static int64_t deviation(const struct kl_pair *p, const struct kl_pair_sample *s)
+{
+	return s->diff_ns - kl_pair_offset(p, s->at_ns) - p->track.lean_ns[s->direction];
+}
+
 /*
  * Are the last suspects a step? They are if they agree: both directions are off the same way, or
  * there are many of the only direction there is.
@@ -233,7 +250,7 @@ static bool is_step(const struct kl_pair *p)
 		const struct kl_pair_sample *s = &t->suspect[i];
 
 		n[s->direction]++;
-		up += s->diff_ns > kl_pair_offset(p, s->at_ns);
+		up += deviation(p, s) > 0;
 	}
 	if (up && up < t->suspects)
 		return false;
@@ -282,13 +299,16 @@ void kl_pair_clock_add(struct kl_pair *p, uint32_t direction, uint64_t access_ns
 	struct kl_pair_sample s = { .at_ns = (int64_t)access_ns,
 				    .diff_ns = (int64_t)(cucm_ns - access_ns),
 				    .direction = (uint8_t)direction };
-	int64_t off;
+	int64_t off, fits;
 
 	if (!t->known)
 		return;
-	off = s.diff_ns - kl_pair_offset(p, s.at_ns);
-	if (off > -STEP_NS && off < STEP_NS) {
+	off = deviation(p, &s);
+	/* The first ones of a direction may be off by the whole way there and back. */
+	fits = t->samples[direction] >= FIRST_SAMPLES ? STEP_NS : STEP_NS + FIRST_NS;
+	if (off > -fits && off < fits) {
 		t->suspects = 0;
+		t->strange[direction] = 0;
 		t->good_at_ns = s.at_ns;
 		t->good_diff_ns = s.diff_ns;
 		sample_add(t, &s);
@@ -300,8 +320,13 @@ void kl_pair_clock_add(struct kl_pair *p, uint32_t direction, uint64_t access_ns
 		t->suspects--;
 	}
 	t->suspect[t->suspects++] = s;
-	if (is_step(p))
+	if (is_step(p)) {
 		step(p);
+	} else if (++t->strange[direction] == STRANGE) {
+		/* One way has become longer or shorter. */
+		t->strange[direction] = 0;
+		t->samples[direction] = 0;
+	}
 }
 
 /* ---- the start ---- */
@@ -328,27 +353,39 @@ static uint32_t collect(const struct kl_pair *p, struct kl_pair_sample *s)
 	return n;
 }
 
-/* The differences that most samples agree on, within a way there and back and some drift. */
+/* The most differences that lie within `width` of each other; the first of them. */
+static uint32_t densest(const int64_t *diff, uint32_t n, int64_t width, uint32_t *ret_first)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0, j = 0; i < n; i++) {
+		while (j < n && diff[j] <= diff[i] + width)
+			j++;
+		if (j - i > most) {
+			most = j - i;
+			*ret_first = i;
+		}
+	}
+	return most;
+}
+
+/* The differences that most samples agree on. */
 bool kl_pair_clock_find(struct kl_pair *p, bool last)
 {
 	struct kl_pair_sample s[FIND_SAMPLES];
 	int64_t diff[FIND_SAMPLES];
 	uint32_t n = collect(p, s), best = 0, most = 0, chosen = 0;
-	const int64_t width = KL_PAIR_NS_PER_S;
+	int64_t width;
 
 	if (n < COUNTS_FROM && !(last && n))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		diff[i] = s[i].diff_ns;
 	qsort(diff, n, sizeof(*diff), compare_i64);
-	for (uint32_t i = 0, j = 0; i < n; i++) {
-		while (j < n && diff[j] <= diff[i] + width)
-			j++;
-		if (j - i > most) {
-			most = j - i;
-			best = i;
-		}
-	}
+	/* The narrower the better; but ways differ, and what is held may span a long drift. */
+	for (width = NARROW_NS; width <= WIDE_NS && most * 2 <= n; width *= 4)
+		most = densest(diff, n, width, &best);
+	width /= 4;
 	if (most * 2 <= n && !last)
 		return false;
 	/* The earliest ones: what is held may span enough time for the drift to show. */
@@ -420,6 +457,9 @@ void kl_pair_clock(const struct kl_pair *p, struct kl_pair_clock *ret)
 		t.base_ns += (int64_t)centre;
 		ret->offset_error_ns = (uint64_t)(median_of(half, n) + median_of(scatter, n));
 	}
+	/* Of one direction alone nobody knows how long the way is. */
+	if (!t.samples[0] || !t.samples[1])
+		ret->offset_error_ns += p->config.tolerance_ns / 2;
 	ret->offset_ns = t.base_ns;
 	ret->at_ns = (uint64_t)t.at_ns;
 	ret->drift_ppm = t.slope * 1e6;

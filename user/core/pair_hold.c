@@ -164,17 +164,15 @@ static bool make_room(struct kl_pair *p, uint32_t side)
 	return false;
 }
 
-static struct kl_pair_conn *new_conn(struct kl_pair *p, const struct kl_sighted *s,
-				     struct kl_pair_conn *older)
+static struct kl_pair_conn *new_conn(struct kl_pair *p, const struct kl_sighted *s)
 {
 	struct kl_pair_half *h = &p->half[s->side];
-	struct kl_pair_conn *c = NULL;
+	struct kl_pair_conn *c = NULL, *older;
 
 	if (p->conns < p->config.max_conns || make_room(p, s->side))
 		c = TAKE(p, free_conns, next_free);
 	if (!c)
 		return NULL;
-	/* Making room may have taken it. */
 	older = kl_pair_conn_at(p, s->side, &s->ends);
 	c->ends = s->ends;
 	c->side = s->side;
@@ -192,23 +190,41 @@ static struct kl_pair_conn *new_conn(struct kl_pair *p, const struct kl_sighted 
 	return c;
 }
 
+/* Numbers far from those before are of a new connection whose start was not seen. */
+static bool is_another(const struct kl_pair_conn *c, const struct kl_sighted *s)
+{
+	const struct kl_pair_way *w = &c->way[s->direction];
+
+	if (s->flags & KL_RST)
+		return false;
+	if ((s->flags & KL_SYN) && w->has_isn)
+		return w->isn != s->seq;
+	return w->has_last && s->seq - w->last + KL_PAIR_SPAN / 8 > KL_PAIR_SPAN / 4;
+}
+
 /* The connection that it belongs to: a SYN with another number starts a new one. NULL: no room. */
 struct kl_pair_conn *kl_pair_conn_of(struct kl_pair *p, const struct kl_sighted *s)
 {
 	struct kl_pair_conn *c = kl_pair_conn_at(p, s->side, &s->ends);
-	bool starts = (s->flags & (KL_SYN | KL_ACK)) == KL_SYN;
 	struct kl_pair_way *w;
+	uint32_t tries = 0;
 
-	if (!c ||
-	    (starts && (!c->way[s->direction].has_isn || c->way[s->direction].isn != s->seq))) {
-		c = new_conn(p, s, c);
+	/* What is late of the connection before is not of a third one. */
+	while (c && is_another(c, s) && tries++ < KL_PAIR_INCARNATIONS)
+		c = c->older;
+	if (!c || is_another(c, s)) {
+		c = new_conn(p, s);
 		if (!c)
 			return NULL;
 	}
 	kl_pair_conn_touch(p, c);
+	w = &c->way[s->direction];
+	if (!(s->flags & KL_RST)) {
+		w->last = s->seq;
+		w->has_last = true;
+	}
 	if (!(s->flags & KL_SYN))
 		return c;
-	w = &c->way[s->direction];
 	w->isn = s->seq;
 	w->has_isn = true;
 	return c;
@@ -270,7 +286,7 @@ static struct kl_pair_entry *find(struct kl_pair *p, const struct kl_pair_key *k
 }
 
 /* The entry that n would have if its connection were that of home, with the same numbers. */
-struct kl_pair_entry *kl_pair_find(struct kl_pair *p, const struct kl_pair_conn *home,
+struct kl_pair_entry *kl_pair_find(struct kl_pair *p, struct kl_pair_conn *home,
 				   const struct kl_pair_node *n)
 {
 	struct kl_pair_key k;
@@ -321,10 +337,9 @@ int kl_pair_attach(struct kl_pair *p, struct kl_pair_node *n)
 	return 0;
 }
 
-/* Within moments, with the same stamp, and nobody asked for it again: the same packet. */
+/* Within moments, with the same stamp: the same packet, or not to be told from it. */
 void kl_pair_mark_duplicate(struct kl_pair_node *n)
 {
-	const struct kl_pair_way *w = &n->conn->way[n->direction];
 	const struct kl_pair_node *last;
 	const uint64_t moment_ns = 5 * KL_NS_PER_MS;
 
@@ -336,8 +351,6 @@ void kl_pair_mark_duplicate(struct kl_pair_node *n)
 	if (last == n || !last || last->stamp != n->stamp)
 		return;
 	if (n->time_ns > last->time_ns + moment_ns || last->time_ns > n->time_ns + moment_ns)
-		return;
-	if (!kl_stamp_is_sure(n->stamp) && w->hole_ns > last->time_ns && w->hole == n->seq)
 		return;
 	n->duplicate = true;
 	n->copy = 0;
@@ -404,6 +417,8 @@ void kl_pair_node_release(struct kl_pair *p, struct kl_pair_node *n)
 
 	if (n->mate)
 		n->mate->mate = NULL;
+	if (n->entry && !n->paired && !n->duplicate && !kl_is_near(n->side, n->direction))
+		n->entry->stray = true;
 	detach(p, n);
 	note_release(c, n);
 	c->way[n->direction].held--;

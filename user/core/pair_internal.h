@@ -92,6 +92,7 @@ struct kl_pair_entry {
 	struct kl_pair_entry *next_free;
 	uint32_t held[KL_SIDES]; /* without duplicates */
 	uint16_t copies[KL_SIDES];
+	bool stray; /* a far copy without a near one was handed out */
 	bool dirty; /* has nodes that were not looked at together with the others */
 	UT_hash_handle hh;
 };
@@ -108,12 +109,12 @@ struct kl_pair_vote {
 /* One direction of a connection, at one side. */
 struct kl_pair_way {
 	uint32_t isn;
-	uint32_t end;	  /* highest sequence number that left the hold, plus one */
-	uint32_t acked;	  /* highest acknowledgement of it that left the hold */
-	uint32_t hole;	  /* what was last asked for again */
-	uint64_t hole_ns; /* when, this side's clock; 0: never */
-	uint32_t held;	  /* nodes */
+	uint32_t end;	/* highest sequence number that left the hold, plus one */
+	uint32_t acked; /* highest acknowledgement of it that left the hold */
+	uint32_t last;	/* seq of the last segment that was fed */
+	uint32_t held;	/* nodes */
 	bool has_isn;
+	bool has_last;
 	bool has_end;
 	bool has_acked;
 	bool matched; /* has had pairs; of the home conn */
@@ -176,8 +177,7 @@ struct kl_pair_track {
 	bool counts; /* from enough pairs for a loss to stand on */
 	int64_t base_ns, at_ns;
 	double slope;
-	double scatter_ns; /* of the bins around the line */
-	double slope_error;
+	int64_t lean_ns[KL_DIRECTIONS]; /* by how much a direction's median is off the offset */
 	struct kl_pair_sample sample[KL_DIRECTIONS][KL_PAIR_SAMPLES];
 	uint64_t samples[KL_DIRECTIONS];
 	struct kl_pair_bin bin[KL_PAIR_BINS];
@@ -185,6 +185,7 @@ struct kl_pair_track {
 	int64_t bin_ns, bin_start_ns;
 	struct kl_pair_sample suspect[KL_PAIR_SUSPECTS];
 	uint32_t suspects;
+	uint32_t strange[KL_DIRECTIONS];  /* pairs in a row that did not fit */
 	int64_t good_at_ns, good_diff_ns; /* the last pair that fitted */
 	uint64_t pairs;
 	uint32_t steps;
@@ -240,9 +241,18 @@ int kl_pair_attach(struct kl_pair *p, struct kl_pair_node *n);
 void kl_pair_mark_duplicate(struct kl_pair_node *n);
 /* All nodes of c get the entries that its numbers mean now. */
 int kl_pair_reattach(struct kl_pair *p, struct kl_pair_conn *c);
-struct kl_pair_entry *kl_pair_find(struct kl_pair *p, const struct kl_pair_conn *home,
+struct kl_pair_entry *kl_pair_find(struct kl_pair *p, struct kl_pair_conn *home,
 				   const struct kl_pair_node *n);
 void kl_pair_hold_free(struct kl_pair *p);
+
+/* Numbers of one connection are that near to each other, as long as it is held. */
+#define KL_PAIR_SPAN (1U << 20)
+
+/* Has a number that stands at `high` passed `seq`, not by too much to be of this connection? */
+static inline bool kl_pair_passed(uint32_t high, uint32_t seq)
+{
+	return high - seq < KL_PAIR_SPAN;
+}
 
 static inline struct kl_pair_conn *kl_pair_home(struct kl_pair_conn *c)
 {

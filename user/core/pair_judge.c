@@ -8,6 +8,8 @@
 /* Whoever sends on after that without sending again what is missing must know that it arrived. */
 #define RESENT_BY_NS (130 * KL_PAIR_NS_PER_S)
 
+#define DISORDER_NS (1 * (int64_t)KL_NS_PER_MS)
+
 /* ---- what the captures cover ---- */
 
 void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
@@ -215,7 +217,7 @@ static uint32_t shifted(const struct kl_pair_node *n, uint32_t seq)
 static bool acknowledges(const struct kl_pair_node *m, uint32_t direction, uint32_t end)
 {
 	return m->direction != direction && (m->flags & KL_ACK) && !(m->flags & KL_RST) &&
-	       !kl_seq_before(m->ack, end);
+	       kl_pair_passed(m->ack, end);
 }
 
 static bool covers(const struct kl_pair_node *m, uint32_t direction, uint32_t end)
@@ -225,9 +227,36 @@ static bool covers(const struct kl_pair_node *m, uint32_t direction, uint32_t en
 }
 
 struct evidence {
+	int64_t horizon; /* until when both sides have been read: beyond, one knows more than the other */
 	bool seen, acked_unseen, acked, moved_on, again, later_far;
 	int64_t seen_at, acked_at;
 };
+
+static int64_t horizon(const struct kl_pair *p)
+{
+	int64_t first = INT64_MAX;
+
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		const struct kl_pair_half *h = &p->half[side];
+		int64_t to = kl_pair_to_access(p, side, h->ended ? h->ended_ns : h->last_ns);
+
+		first = to < first ? to : first;
+	}
+	return first;
+}
+
+/* Captures put what happens within moments in disorder: did what m answers arrive just after it? */
+static bool arrives_with(const struct kl_pair *p, const struct kl_pair_node *m)
+{
+	const int64_t until = at(p, m) + DISORDER_NS;
+
+	for (const struct kl_pair_node *x = m->next_of_conn; x && at(p, x) <= until;
+	     x = x->next_of_conn) {
+		if (x->direction != m->direction && (x->payload_len || (x->flags & KL_SYN)))
+			return true;
+	}
+	return false;
+}
 
 /* What the far side saw, in the order in which it saw it. */
 static void look_far(const struct kl_pair *p, const struct kl_pair_node *n, struct evidence *ev)
@@ -236,11 +265,12 @@ static void look_far(const struct kl_pair *p, const struct kl_pair_node *n, stru
 	const struct kl_pair_way *w = &o->way[n->direction];
 	uint32_t end = shifted(n, n->seq + n->payload_len);
 
-	if (w->has_end && !kl_seq_before(w->end, end)) {
+	if (w->has_end && kl_pair_passed(w->end, end)) {
 		ev->seen = true;
 		ev->seen_at = INT64_MIN / 2;
-	} else if (w->has_acked && !kl_seq_before(w->acked, end)) {
+	} else if (w->has_acked && kl_pair_passed(w->acked, end)) {
 		ev->acked_unseen = true;
+		ev->acked_at = n->at_ns;
 	}
 	for (const struct kl_pair_node *m = o->head; m; m = m->next_of_conn) {
 		if (m->direction == n->direction && !ev->later_far)
@@ -250,11 +280,14 @@ static void look_far(const struct kl_pair *p, const struct kl_pair_node *n, stru
 				break;
 			continue;
 		}
+		if (at(p, m) > ev->horizon)
+			break;
 		if (covers(m, n->direction, end)) {
 			ev->seen = true;
 			ev->seen_at = at(p, m);
-		} else if (acknowledges(m, n->direction, end)) {
+		} else if (acknowledges(m, n->direction, end) && !arrives_with(p, m)) {
 			ev->acked_unseen = true;
+			ev->acked_at = at(p, m);
 		}
 	}
 }
@@ -266,14 +299,16 @@ static void look_near(const struct kl_pair *p, const struct kl_pair_node *n, str
 	uint32_t end = n->seq + n->payload_len;
 	bool after = false;
 
-	if (w->has_acked && !kl_seq_before(w->acked, end)) {
+	if (w->has_acked && kl_pair_passed(w->acked, end)) {
 		ev->acked = true;
-		ev->acked_at = INT64_MIN / 2;
+		if (!ev->acked_unseen)
+			ev->acked_at = INT64_MIN / 2;
 	}
 	for (const struct kl_pair_node *m = c->head; m; m = m->next_of_conn) {
-		if (!ev->acked && acknowledges(m, n->direction, end)) {
+		if (!ev->acked && acknowledges(m, n->direction, end) && at(p, m) <= ev->horizon) {
 			ev->acked = true;
-			ev->acked_at = at(p, m);
+			if (!ev->acked_unseen)
+				ev->acked_at = at(p, m);
 		}
 		if (m == n)
 			after = true;
@@ -284,6 +319,33 @@ static void look_near(const struct kl_pair *p, const struct kl_pair_node *n, str
 		else if (!kl_seq_before(m->seq, end) && at(p, m) > n->at_ns + RESENT_BY_NS)
 			ev->moved_on = true;
 	}
+}
+
+/*
+ * Of a copy of what the receiver has already: does it acknowledge once more, the same as before,
+ * though the far side saw nothing arrive that it could be for?
+ */
+static bool is_acknowledged_again(const struct kl_pair *p, const struct kl_pair_node *n)
+{
+	uint32_t end = shifted(n, n->seq + n->payload_len), last = 0;
+	bool before = false;
+
+	for (const struct kl_pair_node *m = n->conn->partner->head; m; m = m->next_of_conn) {
+		bool later = at(p, m) > n->at_ns - KL_PAIR_EARLY_NS;
+
+		if (m->duplicate)
+			continue;
+		if (later && (m->direction == n->direction ||
+			      at(p, m) > n->at_ns + (int64_t)p->config.tolerance_ns))
+			return false;
+		if (!acknowledges(m, n->direction, end))
+			continue;
+		if (later && before && !m->payload_len && m->ack == last)
+			return !arrives_with(p, m);
+		before |= !later;
+		last = m->ack;
+	}
+	return false;
 }
 
 /* Was there an answer to a probe before it was repeated? */
@@ -303,7 +365,7 @@ static bool is_answered(const struct kl_pair *p, const struct kl_pair_node *n)
 			int64_t then = at(p, m);
 
 			if (m->direction != n->direction && then >= n->at_ns && then < until &&
-			    (m->flags & KL_ACK) && !m->payload_len)
+			    then <= horizon(p) && (m->flags & KL_ACK) && !m->payload_len)
 				return true;
 		}
 	}
@@ -315,7 +377,7 @@ static void note_drop(struct kl_pair *p, uint32_t side, int64_t at_ns)
 {
 	int64_t slack = (int64_t)p->config.tolerance_ns;
 
-	if (kl_pair_covered(p, side, at_ns, at_ns))
+	if (kl_pair_covered(p, side, at_ns - slack, at_ns + KL_PAIR_EARLY_NS))
 		return;
 	kl_pair_cover_add(p, side, kl_pair_from_access(p, side, at_ns - slack),
 			  kl_pair_from_access(p, side, at_ns + slack), KL_PAIR_DROPPED);
@@ -323,7 +385,7 @@ static void note_drop(struct kl_pair *p, uint32_t side, int64_t at_ns)
 
 void kl_pair_examine(struct kl_pair *p, struct kl_pair_node *n)
 {
-	struct evidence ev = { 0 };
+	struct evidence ev = { .horizon = horizon(p) };
 	struct kl_pair_way *w;
 	bool acknowledged;
 
@@ -339,6 +401,10 @@ void kl_pair_examine(struct kl_pair *p, struct kl_pair_node *n)
 	} else {
 		look_far(p, n, &ev);
 		look_near(p, n, &ev);
+		if (!ev.acked_unseen && is_acknowledged_again(p, n)) {
+			ev.acked_unseen = true;
+			ev.acked_at = n->at_ns;
+		}
 	}
 	acknowledged = ev.acked_unseen ||
 		       (ev.acked && (!ev.seen || ev.seen_at > ev.acked_at + KL_PAIR_EARLY_NS));
@@ -346,12 +412,15 @@ void kl_pair_examine(struct kl_pair *p, struct kl_pair_node *n)
 		acknowledged = ev.moved_on = false;
 	if (acknowledged) {
 		n->verdict = KL_VERDICT_ACKNOWLEDGED;
+		/* What was sent again in a gap of the far capture says nothing of it elsewhere. */
+		if (kl_pair_covered(p, n->side ^ 1, n->at_ns - KL_PAIR_EARLY_NS, ev.acked_at))
+			return;
 		w->blind = true;
 		if (ev.later_far)
 			note_drop(p, n->side ^ 1, n->at_ns);
 	} else if (w->blind) {
 		n->verdict = KL_VERDICT_UNSEEN;
-	} else if (ev.moved_on && !ev.again) {
+	} else if (ev.moved_on && !ev.again && !ev.acked) {
 		n->verdict = KL_VERDICT_UNCONFIRMED;
 	} else {
 		n->verdict = KL_VERDICT_MISSING;
@@ -380,10 +449,24 @@ void kl_pair_examine_far(struct kl_pair *p, struct kl_pair_node *n)
 
 /* ---- the judgement ---- */
 
+/* Copies of one stamp: their far copies may have come so close that they look like duplicates. */
+static bool has_twin(const struct kl_pair_node *n)
+{
+	bool twin = false, duplicate = false;
+
+	for (const struct kl_pair_node *m = n->entry->head[n->side]; m; m = m->next_copy)
+		twin |= m != n && !m->duplicate && m->stamp == n->stamp;
+	for (const struct kl_pair_node *m = n->entry->head[n->side ^ 1]; m; m = m->next_copy)
+		duplicate |= m->duplicate;
+	return twin && duplicate;
+}
+
 static bool has_stray(const struct kl_pair *p, const struct kl_pair_node *n)
 {
 	int64_t within = 2 * (int64_t)p->config.tolerance_ns;
 
+	if (n->entry && ((n->entry->stray && !kl_pair_is_probe(n)) || has_twin(n)))
+		return true;
 	for (const struct kl_pair_node *m = n->entry ? n->entry->head[n->side ^ 1] : NULL; m;
 	     m = m->next_copy) {
 		int64_t apart = at(p, m) - n->at_ns;

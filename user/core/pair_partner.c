@@ -164,6 +164,27 @@ static void hint_of_starts(struct kl_pair *p, const struct kl_pair_node *n,
 	}
 }
 
+/* Does o have a segment with n's numbers? */
+static bool has_equal(struct kl_pair *p, struct kl_pair_conn *o, const struct kl_pair_node *n)
+{
+	const struct kl_pair_way *w = &o->way[n->direction];
+	const struct kl_pair_entry *e;
+
+	if ((n->flags & KL_SYN) && w->has_isn && w->isn == n->seq && n->seq)
+		return true;
+	e = kl_pair_find(p, kl_pair_home(o), n);
+	return e && e->head[o->side];
+}
+
+/* The connection it was taken for the partner of has another one: its start was not seen there. */
+static void part(struct kl_pair_conn *o)
+{
+	if (!o->partner)
+		return;
+	o->partner->partner = NULL;
+	o->partner = NULL;
+}
+
 static int seek_same_ends(struct kl_pair *p, struct kl_pair_node *n)
 {
 	struct kl_pair_conn *c = n->conn;
@@ -173,11 +194,12 @@ static int seek_same_ends(struct kl_pair *p, struct kl_pair_node *n)
 	     o && tries < KL_PAIR_INCARNATIONS; o = o->older, tries++) {
 		uint32_t looked = 0;
 
+		if (has_equal(p, o, n)) {
+			part(o);
+			return link_equal(p, c, o, KL_PAIR_BY_ADDRESS);
+		}
 		if (o->partner)
 			continue;
-		if (((n->flags & KL_SYN) && o->way[d].has_isn && o->way[d].isn == n->seq) ||
-		    kl_pair_find(p, o, n))
-			return link_equal(p, c, o, KL_PAIR_BY_ADDRESS);
 		hint_of_starts(p, n, o);
 		if (!n->mark || !(n->strong_mark || (is_only_one(c) && is_only_one(o))))
 			continue;
