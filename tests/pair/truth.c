@@ -275,7 +275,8 @@ static void check_segment(struct trial *t, size_t from, size_t to)
 		if (!seen->fate)
 			complain(t, i, "nothing was said of a sighting");
 		uncovered = !t->sc->strangers && !t->sc->same_file &&
-			    !view_covers(side_of(t, far), p->near_ns, p->near_ns + TOLERANCE) &&
+			    !view_covers(side_of(t, far), p->near_ns + MARGIN,
+					 p->near_ns + TOLERANCE - MARGIN) &&
 			    !t->v.seen[far][i];
 		if (uncovered) {
 			s->uncovered++;

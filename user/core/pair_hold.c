@@ -199,6 +199,9 @@ static bool is_another(const struct kl_pair_conn *c, const struct kl_sighted *s)
 		return false;
 	if ((s->flags & KL_SYN) && w->has_isn)
 		return w->isn != s->seq;
+	/* Nothing comes before a SYN in its direction. */
+	if ((s->flags & (KL_SYN | KL_ACK)) == KL_SYN)
+		return w->has_last;
 	return w->has_last && s->seq - w->last + KL_PAIR_SPAN / 8 > KL_PAIR_SPAN / 4;
 }
 
@@ -340,22 +343,21 @@ int kl_pair_attach(struct kl_pair *p, struct kl_pair_node *n)
 /* Within moments, with the same stamp: the same packet, or not to be told from it. */
 void kl_pair_mark_duplicate(struct kl_pair_node *n)
 {
-	const struct kl_pair_node *last;
 	const uint64_t moment_ns = 5 * KL_NS_PER_MS;
 
 	if (!n->entry)
 		return;
-	last = n->entry->head[n->side];
-	for (const struct kl_pair_node *c = last; c && c != n; c = c->next_copy)
-		last = c;
-	if (last == n || !last || last->stamp != n->stamp)
+	for (const struct kl_pair_node *c = n->entry->head[n->side]; c && c != n;
+	     c = c->next_copy) {
+		if (c->stamp != n->stamp || n->time_ns > c->time_ns + moment_ns ||
+		    c->time_ns > n->time_ns + moment_ns)
+			continue;
+		n->duplicate = true;
+		n->copy = 0;
+		n->entry->held[n->side]--;
+		n->entry->copies[n->side]--;
 		return;
-	if (n->time_ns > last->time_ns + moment_ns || last->time_ns > n->time_ns + moment_ns)
-		return;
-	n->duplicate = true;
-	n->copy = 0;
-	n->entry->held[n->side]--;
-	n->entry->copies[n->side]--;
+	}
 }
 
 static void detach(struct kl_pair *p, struct kl_pair_node *n)
