@@ -208,7 +208,6 @@ static bool is_certain(const struct trial *t, const struct gen_packet *p)
 {
 	const struct scenario *sc = t->sc;
 	uint32_t far = p->direction ^ 1;
-	const struct gen_conn *c = &t->w.conn[p->conn];
 
 	if (p->kind == KL_TCP_PROBE_ACK || !t->pairs[p->direction][p->conn])
 		return false;
@@ -217,7 +216,8 @@ static bool is_certain(const struct trial *t, const struct gen_packet *p)
 	/* Where SYNs alone told the clocks, one that was lost may have told them wrong at first. */
 	if (sc->view.shift && (!t->clock_known || t->steps))
 		return false;
-	if (sc->view.nat && sc->view.shift && (!c->sip || sc->view.no_content))
+	/* Where the partner was found by times alone, nothing is called lost. */
+	if (sc->view.nat && sc->view.shift)
 		return false;
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
 		const struct view_side *s = side_of(t, side);

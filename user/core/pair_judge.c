@@ -508,6 +508,9 @@ static uint32_t why_unpaired(const struct kl_pair *p, const struct kl_pair_node 
 		return kl_pair_conn_at(p, far, &c->ends) ? KL_PAIR_REWRITTEN : KL_PAIR_NO_PARTNER;
 	if (!home->shift_known[n->direction])
 		return KL_PAIR_REWRITTEN;
+	/* Times alone, with other addresses and numbers, may as well be those of a neighbour. */
+	if (c->how == KL_PAIR_BY_TIME && !kl_endpoints_equal(&c->ends, &c->partner->ends))
+		return KL_PAIR_UNCONFIRMED;
 	if (!home->way[n->direction].matched)
 		return KL_PAIR_ONE_SIDED;
 	if (c->way[n->direction].fragmented || c->partner->way[n->direction].fragmented)
