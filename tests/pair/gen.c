@@ -293,7 +293,7 @@ static void arrive(struct sim *s, uint32_t end, const struct gen_packet *p)
 	for (uint32_t i = 0; i < e->earlies; i++) {
 		if (e->early[i].seq != e->expected)
 			continue;
-		e->expected += e->early[i].len;
+		e->expected += kl_seq_len(e->early[i].len, e->early[i].flags);
 		if (end == SERVER)
 			reply_to(s, &e->early[i]);
 		i = UINT32_MAX;

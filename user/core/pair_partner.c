@@ -47,6 +47,8 @@ static void link_conns(struct kl_pair *p, struct kl_pair_conn *a, struct kl_pair
 static int link_shifted(struct kl_pair *p, struct kl_pair_conn *a, struct kl_pair_conn *b,
 			const struct kl_pair_vote *v)
 {
+	uint8_t how = v->how;
+
 	for (uint32_t d = 0; d < KL_DIRECTIONS; d++) {
 		a->shift_known[d] = v->known >> d & 1;
 		a->shift[d] = a->shift_known[d] ? v->shift[d] : 0;
@@ -56,7 +58,11 @@ static int link_shifted(struct kl_pair *p, struct kl_pair_conn *a, struct kl_pai
 			a->shift_known[d] = true;
 		}
 	}
-	link_conns(p, a, b, v->how);
+	/* Equal times and equal numbers of both directions: the numbers are the better reason. */
+	if (how == KL_PAIR_BY_TIME && a->shift_known[0] && !a->shift[0] && a->shift_known[1] &&
+	    !a->shift[1])
+		how = KL_PAIR_BY_NUMBERS;
+	link_conns(p, a, b, how);
 	return kl_pair_reattach(p, b);
 }
 
