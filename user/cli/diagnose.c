@@ -85,6 +85,7 @@ static void report_lost(struct diagnose *d, const struct kl_lost *l)
 		.seq_other = l->seq_other,
 		.length = l->length,
 		.copies = { l->copies[KL_ACCESS], l->copies[KL_CUCM] },
+		.evidence = l->evidence,
 	};
 
 	memcpy(record.party.mac, l->mac, sizeof(record.party.mac));
@@ -360,6 +361,24 @@ static void close_all(struct diagnose *d)
 	}
 }
 
+static int settle_doubts(struct diagnose *d)
+{
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		struct kl_capture_coverage v;
+		size_t loss;
+		int r;
+
+		kl_capture_coverage(d->side[side].capture, &v);
+		d->diagnosis.drops_declared[side] = v.total.dropped > 0;
+		r = kl_diagnosis_doubt(&d->diagnosis, side, &loss);
+		if (r)
+			return r;
+		if (loss && d->o->format == KL_FORMAT_JSONL)
+			report_lost(d, &d->diagnosis.lost[loss - 1]);
+	}
+	return d->error;
+}
+
 static int report(struct diagnose *d, bool *ret_fault)
 {
 	struct kl_finding findings[KL_CAUSES];
@@ -374,6 +393,8 @@ static int report(struct diagnose *d, bool *ret_fault)
 	if (d->pair) {
 		kl_pair_clock(d->pair, &d->diagnosis.clock);
 		kl_pair_stats(d->pair, &d->diagnosis.stats);
+		if ((r = settle_doubts(d)))
+			return r;
 	}
 	kl_diagnosis_finish(&d->diagnosis);
 	record.time_ns = d->diagnosis.last_ns;

@@ -136,24 +136,15 @@ static void see_time(struct kl_diagnosis *d, uint64_t time_ns)
 		d->last_ns = time_ns;
 }
 
-int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t reference,
-			size_t *ret_loss)
+static int list_lost(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t reference,
+		     struct kl_lost **ret)
 {
 	const struct kl_endpoints *ends = &p->ends[p->ends[KL_ACCESS].family ? KL_ACCESS : KL_CUCM];
 	const struct kl_session *session = kl_sessions_find(d->sessions, p->conn_id);
 	struct kl_lost *lost;
-	int r;
+	int r = add_lost(d, ret);
 
-	*ret_loss = 0;
-	see_time(d, p->near_ns ? p->near_ns : p->far_ns);
-	if (p->near_ns)
-		d->total.segments[p->direction & 1]++;
-	count_fate(d, p);
-	if (p->near_ns && p->copy > 1 && p->fate != KL_PAIR_DUPLICATE)
-		see_copy(d, p);
-	if (p->fate != KL_PAIR_LOST)
-		return 0;
-	r = add_lost(d, &lost);
+	lost = *ret;
 	if (r || !lost)
 		return r;
 	lost->time_ns = p->near_ns;
@@ -171,8 +162,60 @@ int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint6
 	lost->copies[(p->direction & 1) ^ 1] = p->copies_far;
 	if (session)
 		memcpy(lost->device, session->device, sizeof(lost->device));
+	return 0;
+}
+
+int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t reference,
+			size_t *ret_loss)
+{
+	uint32_t far_side = (p->direction & 1) ^ 1;
+	struct kl_lost *lost;
+	int r;
+
+	*ret_loss = 0;
+	see_time(d, p->near_ns ? p->near_ns : p->far_ns);
+	if (p->near_ns)
+		d->total.segments[p->direction & 1]++;
+	count_fate(d, p);
+	if (p->near_ns && p->copy > 1 && p->fate != KL_PAIR_DUPLICATE)
+		see_copy(d, p);
+	if (p->fate == KL_PAIR_UNPAIRED && p->reason == KL_PAIR_ACKNOWLEDGED &&
+	    !d->doubtful_count[far_side]++) {
+		d->doubtful[far_side] = *p;
+		d->doubtful_reference[far_side] = reference;
+	}
+	if (p->fate != KL_PAIR_LOST)
+		return 0;
+	r = list_lost(d, p, reference, &lost);
+	if (r || !lost)
+		return r;
 	*ret_loss = d->lost_count;
 	return open_loss(d, lost);
+}
+
+int kl_diagnosis_doubt(struct kl_diagnosis *d, uint32_t far_side, size_t *ret_loss)
+{
+	const struct kl_paired *p = &d->doubtful[far_side];
+	struct kl_count *n = &d->total.kind[p->direction & 1][p->kind];
+	struct kl_lost *lost;
+	int r;
+
+	*ret_loss = 0;
+	if (d->doubtful_count[far_side] != 1 || d->drops_declared[far_side] ||
+	    d->stats.reasons[KL_PAIR_DROPPED])
+		return 0;
+	r = list_lost(d, p, d->doubtful_reference[far_side], &lost);
+	if (r || !lost)
+		return r;
+	lost->evidence = strdup("the receiver acknowledged it all the same; it is the only segment "
+				"that is missing so, and nothing else says that this capture "
+				"dropped packets");
+	n->sent++;
+	n->lost_between++;
+	d->stats.reasons[KL_PAIR_ACKNOWLEDGED]--;
+	d->doubtful_count[far_side] = 0;
+	*ret_loss = d->lost_count;
+	return lost->evidence ? 0 : -ENOMEM;
 }
 
 void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool retransmission,

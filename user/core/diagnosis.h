@@ -52,7 +52,15 @@ struct kl_diagnosis {
 	struct kl_lost *lost;
 	size_t lost_count, lost_room;
 	uint64_t lost_unlisted;
-	uint64_t stops[3][4]; /* sessions that ended, by enum kl_session_by and _how */
+	/*
+	 * By far side: segments that the receiver acknowledged though that side's capture does not
+	 * have them. A capture that drops packets leaves several; see kl_diagnosis_doubt().
+	 */
+	uint64_t doubtful_count[KL_SIDES];
+	struct kl_paired doubtful[KL_SIDES]; /* the first one */
+	uint64_t doubtful_reference[KL_SIDES];
+	bool drops_declared[KL_SIDES]; /* by the capture itself; the caller's to say */
+	uint64_t stops[3][4];	       /* sessions that ended, by enum kl_session_by and _how */
 	/* filled in at the end */
 	struct kl_pair_clock clock; /* where two_sided */
 	struct kl_pair_stats stats;
@@ -70,6 +78,13 @@ void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool
 			bool duplicate);
 /* What the sessions found out. */
 int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story);
+/*
+ * After the last segment, with stats filled in: what a single missing segment of a side comes to,
+ * that was acknowledged all the same. Where nothing else says that the capture dropped packets, it
+ * is called lost, with what speaks against it. *ret_loss as above.
+ */
+int kl_diagnosis_doubt(struct kl_diagnosis *d, uint32_t far_side, size_t *ret_loss);
+
 /* Nothing comes any more. */
 void kl_diagnosis_finish(struct kl_diagnosis *d);
 

@@ -91,11 +91,13 @@ static bool between_loss(const struct kl_diagnosis *d, const struct facts *f,
 {
 	const struct kl_count *up = &d->total.direction[KL_TO_CUCM];
 	const struct kl_count *down = &d->total.direction[KL_TO_PHONE];
-	uint64_t lost = up->lost_between + down->lost_between;
+	uint64_t lost = up->lost_between + down->lost_between, doubtful = 0;
 
 	if (!lost)
 		return false;
-	ret->confidence = by_cases(lost);
+	for (size_t i = 0; i < d->lost_count; i++)
+		doubtful += d->lost[i].where == KL_BETWEEN && d->lost[i].evidence;
+	ret->confidence = doubtful == lost ? KL_CONFIDENCE_LOW : by_cases(lost);
 	ret->fault = true;
 	ret->losses = lost;
 	ret->phones = f->phones[KL_BETWEEN];
