@@ -69,10 +69,10 @@ struct walk {
 	struct kl_sighting at;
 	__u64 id;	/* of conn */
 	__u64 join_key; /* of the connection, in the join */
-	__u32 service;
 	__u32 kind;
+	__u8 service;
+	__u8 tells; /* enum kl_tells */
 	bool near;
-	__u32 tells; /* enum kl_tells */
 };
 
 /* ---- The narrative ---- */
