@@ -126,15 +126,10 @@ static void keep_interval(struct kl_schedule *s, uint64_t interval_us, bool lost
 }
 
 /* Returns whether the period is a new one. */
-static bool learn(struct kl_schedule *s, uint64_t interval_us)
+static bool learn(struct kl_schedule *s)
 {
 	uint64_t now_us = 0;
 
-	if (s->source == KL_PERIOD_UNKNOWN && told_period(s, interval_us, &now_us)) {
-		s->source = KL_PERIOD_TOLD;
-		s->period_us = now_us;
-		return true;
-	}
 	/* (Under a growing timeout the intervals differ, and the period does not.) */
 	if (s->doublings || !recent_agree(s, any_unclean(s, KL_SCHEDULE_LEARN) ? 1 : 10, &now_us))
 		return false;
@@ -206,28 +201,42 @@ uint64_t kl_schedule_slack_us(const struct kl_schedule *s)
 	return slack > KL_SCHEDULE_LATE_MIN_US ? slack : KL_SCHEDULE_LATE_MIN_US;
 }
 
+void kl_schedule_got_through(struct kl_schedule *s, uint64_t copy_ns)
+{
+	s->gap_us = copy_ns > s->last_ns ? (copy_ns - s->last_ns) / NS_PER_US : 0;
+}
+
+/* Where the next period is counted from. */
+static uint64_t base_ns(const struct kl_schedule *s)
+{
+	return s->last_ns + (s->slips > 0 ? s->gap_us * NS_PER_US : 0);
+}
+
 uint64_t kl_schedule_next_ns(const struct kl_schedule *s)
 {
 	if (!s->period_us || !s->last_ns)
 		return 0;
 	if (s->slips < 0 && s->due_ns)
 		return s->due_ns;
-	return s->last_ns + s->period_us * NS_PER_US;
+	return base_ns(s) + s->period_us * NS_PER_US;
 }
 
-/* Does the interval after a late one tell what kind of phone it is? */
-static void take_sides(struct kl_schedule *s, uint64_t interval_us, uint64_t was_late_us)
+/*
+ * Does the interval after a late one tell what kind of phone it is? since_us: since it reached the
+ * server; late_us: how late that was.
+ */
+static void take_sides(struct kl_schedule *s, uint64_t since_us, uint64_t late_us)
 {
 	uint64_t slack = kl_schedule_slack_us(s);
 
-	if (was_late_us < 2 * slack)
+	if (late_us < 2 * slack)
 		return;
-	if (is_near(interval_us, s->period_us, 0, slack) && s->slips < 3)
+	if (is_near(since_us, s->period_us, 0, slack) && s->slips < 3)
 		s->slips++;
-	else if (is_near(interval_us + was_late_us, s->period_us, 0, slack) && s->slips > -3)
+	else if (is_near(since_us + late_us, s->period_us, 0, slack) && s->slips > -3)
 		s->slips--;
 	if (!s->slips)
-		s->slips = is_near(interval_us, s->period_us, 0, slack) ? 1 : -1;
+		s->slips = is_near(since_us, s->period_us, 0, slack) ? 1 : -1;
 }
 
 static void follow_doubling(struct kl_schedule *s, uint64_t late_us)
@@ -242,17 +251,19 @@ static void follow_doubling(struct kl_schedule *s, uint64_t late_us)
 void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 		     struct kl_schedule_seen *ret)
 {
-	uint64_t expected_ns = kl_schedule_next_ns(s), was_late_us = s->late_us, interval_us;
-	uint64_t late_us = 0;
+	uint64_t expected_ns = kl_schedule_next_ns(s), was_late_us = s->late_us + s->gap_us;
+	uint64_t through_ns = s->last_ns + s->gap_us * NS_PER_US, from_ns = base_ns(s);
+	uint64_t late_us = 0, interval_us;
 	bool knew = s->period_us != 0;
 
 	*ret = (struct kl_schedule_seen){ .first = !s->last_ns };
-	if (!s->last_ns || now_ns <= s->last_ns) {
+	s->gap_us = 0;
+	if (!s->last_ns || now_ns <= from_ns) {
 		s->last_ns = now_ns;
 		s->was_lost = lost;
 		return;
 	}
-	interval_us = (now_ns - s->last_ns) / NS_PER_US;
+	interval_us = (now_ns - from_ns) / NS_PER_US;
 	if (s->anchored) {
 		uint64_t told_us;
 
@@ -268,11 +279,16 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 		s->period_us = told_us;
 		expected_ns = s->last_ns + told_us * NS_PER_US;
 		knew = true;
+	} else if (!knew && told_period(s, interval_us, &s->period_us)) {
+		s->source = KL_PERIOD_TOLD;
+		expected_ns = from_ns + s->period_us * NS_PER_US;
+		ret->new_period = knew = true;
 	}
 	ret->interval_us = interval_us;
 	keep_interval(s, interval_us, lost);
 	if (knew) {
-		take_sides(s, interval_us, was_late_us);
+		take_sides(s, now_ns > through_ns ? (now_ns - through_ns) / NS_PER_US : 0,
+			   was_late_us);
 		if (now_ns > expected_ns)
 			late_us = (now_ns - expected_ns) / NS_PER_US;
 		s->was_late = late_us > kl_schedule_slack_us(s);
@@ -282,13 +298,16 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 			ret->periods_silent = (unsigned)((late_us + s->period_us / 2) /
 							 s->period_us);
 	}
-	ret->new_period = learn(s, interval_us);
-	if (ret->new_period || !s->jitter_us || !s->was_late)
-		s->jitter_us = measure_jitter(s);
-	if (ret->new_period) {
+	if (learn(s)) {
+		ret->new_period = true;
 		s->late_us = s->grown_us = 0;
 		s->was_late = false;
+		s->jitter_us = 0;
 	}
+	if (!s->was_late)
+		s->jitter_us = measure_jitter(s);
+	else if (!s->jitter_us)
+		s->jitter_us = KL_SCHEDULE_JITTER_MIN_US;
 	if (s->source != KL_PERIOD_TOLD && s->doublings < 2 && solve(s)) {
 		ret->new_period = true;
 		ret->solved = true;

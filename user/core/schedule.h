@@ -33,6 +33,7 @@ enum kl_schedule_source {
 
 struct kl_schedule {
 	uint64_t last_ns; /* the last keepalive; 0: none yet */
+	uint64_t gap_us;  /* from its first copy to the one that got through; 0: it was that one */
 	uint64_t due_ns;  /* the next one on the grid; 0: not known */
 	uint64_t period_us;
 	uint64_t late_us; /* of the last one; 0: on time */
@@ -79,6 +80,9 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 
 /* Keepalives may have passed unseen: the next interval says nothing. What was learnt stays. */
 void kl_schedule_gap(struct kl_schedule *s);
+
+/* The last keepalive reached the server, by the copy of this time: perhaps not the first one. */
+void kl_schedule_got_through(struct kl_schedule *s, uint64_t copy_ns);
 
 /* When the next keepalive is expected; 0: not known. */
 uint64_t kl_schedule_next_ns(const struct kl_schedule *s);

@@ -56,16 +56,20 @@ static uint64_t limit_ns(const struct kl_sessions_config *c, const struct kl_ses
 	return ok_ns + c->sccp_missed * period_ns(s);
 }
 
-/* When silence begins to mean something. */
-static uint64_t overdue_ns(const struct kl_sessions_config *c, const struct kl_session *s)
+/* When silence begins to mean something: later where a growing timeout explains it so far. */
+static uint64_t overdue_ns(const struct kl_sessions_config *c, const struct kl_node *n)
 {
-	uint64_t period = period_ns(s), margin = period / 4;
+	const struct kl_session *s = &n->session;
+	uint64_t period = period_ns(s), margin = period / 4, grown_ns;
 	uint64_t jitter_ns = 2 * kl_schedule_slack_us(&s->schedule) * KL_NS_PER_US;
 
 	if (jitter_ns > margin)
 		margin = jitter_ns;
 	if (refreshes(s) && margin > c->sip_grace_ns / 3)
 		margin = c->sip_grace_ns / 3;
+	grown_ns = n->growth.delay_us * KL_NS_PER_US * 5 / 2;
+	if (s->forecast.growing && margin < grown_ns)
+		margin = grown_ns;
 	return s->ok_ns + period + margin;
 }
 
@@ -89,6 +93,7 @@ void kl_forecast_got_through(struct kl_node *n)
 	n->growth.before_us = before < UINT32_MAX ? (uint32_t)before : 0;
 	n->growth.delay_us = delay_us;
 	n->growth.at_ns = copy_ns;
+	kl_schedule_got_through(&n->session.schedule, copy_ns);
 }
 
 /* Follows the delays on, cycle by cycle. Returns the time of the end; 0: none in sight. */
@@ -164,7 +169,7 @@ static bool expect_silence(struct kl_sessions *s, struct kl_node *n, uint64_t no
 	const struct kl_session *session = &n->session;
 	char because[KL_STORY_TEXT];
 
-	if (now_ns < overdue_ns(&s->config, session) || n->given_up_ns >= session->ok_ns)
+	if (now_ns < overdue_ns(&s->config, n) || n->given_up_ns >= session->ok_ns)
 		return false;
 	snprintf(because, sizeof(because),
 		 refreshes(session)
@@ -230,7 +235,7 @@ void kl_forecast_look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
 		return;
 	}
 	/* Something got through since. */
-	if (!expect_growth(s, n, now_ns) && now_ns < overdue_ns(&s->config, session))
+	if (!expect_growth(s, n, now_ns) && now_ns < overdue_ns(&s->config, n))
 		withdraw(s, n, now_ns, "a keepalive got through in time");
 }
 
@@ -255,9 +260,11 @@ uint64_t kl_forecast_wake_ns(const struct kl_sessions *s, const struct kl_node *
 	const struct kl_session *session = &n->session;
 	uint64_t at_ns = session->forecast.at_ns;
 
+	if (at_ns && session->forecast.growing && overdue_ns(&s->config, n) < at_ns)
+		return overdue_ns(&s->config, n);
 	if (at_ns)
 		return at_ns + period_ns(session) / 2 + 2 * SECOND_NS;
 	if (!can_be_given_up(session) || n->given_up_ns >= session->ok_ns)
 		return 0;
-	return overdue_ns(&s->config, session);
+	return overdue_ns(&s->config, n);
 }
