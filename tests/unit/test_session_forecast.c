@@ -21,18 +21,19 @@ static const struct {
 	struct stage_setup setup;
 	enum stage_fate fate;
 	bool mid_flow;
+	unsigned stands_from; /* the refresh, from 1, that gets through with the forecast made */
 } vantages[] = {
-	{ "in front of it, lost between", { KL_SIP }, LOST_BETWEEN, false },
-	{ "in front of it, lost beyond", { KL_SIP }, LOST_BEYOND, false },
-	{ "in front of it, IPv6", { KL_SIP, .ipv6 = true }, LOST_BEYOND, false },
-	{ "in front of it, from mid-flow", { KL_SIP }, LOST_BETWEEN, true },
-	{ "behind it", { KL_SIP }, LOST_BEFORE, false },
-	{ "behind it, numbered", { KL_SIP, .phone = BY_ONE }, LOST_BEFORE, false },
-	{ "behind it, constant", { KL_SIP, .phone = CONSTANT }, LOST_BEFORE, false },
-	{ "behind it, no numbers", { KL_SIP, .phone = NO_NUMBERS }, LOST_BEFORE, false },
-	{ "behind it, IPv6", { KL_SIP, .ipv6 = true }, LOST_BEFORE, false },
-	{ "behind it, from mid-flow", { KL_SIP, .phone = CONSTANT }, LOST_BEFORE, true },
-	{ "a single capture before it", { KL_SIP, .one_sided = true }, LOST_BETWEEN, false },
+	{ "in front of it, lost between", { KL_SIP }, LOST_BETWEEN, false, 2 },
+	{ "in front of it, lost beyond", { KL_SIP }, LOST_BEYOND, false, 2 },
+	{ "in front of it, IPv6", { KL_SIP, .ipv6 = true }, LOST_BEYOND, false, 2 },
+	{ "in front of it, from mid-flow", { KL_SIP }, LOST_BETWEEN, true, 2 },
+	{ "behind it", { KL_SIP }, LOST_BEFORE, false, 2 },
+	{ "behind it, numbered", { KL_SIP, .phone = BY_ONE }, LOST_BEFORE, false, 4 },
+	{ "behind it, constant", { KL_SIP, .phone = CONSTANT }, LOST_BEFORE, false, 4 },
+	{ "behind it, no numbers", { KL_SIP, .phone = NO_NUMBERS }, LOST_BEFORE, false, 4 },
+	{ "behind it, IPv6", { KL_SIP, .ipv6 = true }, LOST_BEFORE, false, 4 },
+	{ "behind it, from mid-flow", { KL_SIP, .phone = CONSTANT }, LOST_BEFORE, true, 4 },
+	{ "a single capture before it", { KL_SIP, .one_sided = true }, LOST_BETWEEN, false, 2 },
 };
 
 Test(session_forecast, sixteen_minutes_and_three_seconds)
@@ -59,8 +60,9 @@ Test(session_forecast, sixteen_minutes_and_three_seconds)
 					   1.0, "%s: cycle %u says %.3f", vantages[i].name, cycle,
 					   since_start(f->at_ns) - since_start(registered));
 		}
-		/* From the second refresh that is lost once: two delays make a growth. */
-		cr_expect_eq(stands_from, 2, "%s: stands from %u", vantages[i].name, stands_from);
+		/* Two known timeouts make a growth; of delays it takes three. */
+		cr_expect_eq(stands_from, vantages[i].stands_from, "%s: stands from %u",
+			     vantages[i].name, stands_from);
 		/* The eighth is lost, its retry would come 28 s later, and the server has had it. */
 		stage_say(&st, ok + REFRESH_NS, KL_TO_CUCM, st.keepalive.data, st.keepalive.len,
 			  vantages[i].fate);

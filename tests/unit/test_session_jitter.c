@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "stage.h"
 
@@ -25,7 +26,7 @@ static const char *const shape_names[] = { "none",	  "uniform", "normal",
 					   "exponential", "heavy",   "hiccup" };
 
 struct tally {
-	unsigned keepalives, lost, found, false_losses, sessions, forecasts;
+	unsigned keepalives, lost, found, false_losses, sessions, growth, silence;
 };
 
 /* A delay, in seconds; size is about its mean. */
@@ -75,6 +76,8 @@ static const struct schedule {
 	{ "SCCP 60 s adding up", KL_SCCP, 60, true },
 	{ "SIP 115 s adding up", KL_SIP, 115, true },
 	{ "SIP 115 s on a grid", KL_SIP, 115, false },
+	{ "SCCP 60 s on a grid", KL_SCCP, 60, false },
+	{ "SCCP 30 s adding up", KL_SCCP, 30, true },
 };
 
 static unsigned inferred_at_phone(const struct stage *st)
@@ -122,7 +125,12 @@ static void live(struct tally *t, const struct way *way, const struct schedule *
 	t->sessions++;
 	t->found += inferred_at_phone(&st);
 	t->false_losses += stage_losses(&st);
-	t->forecasts += stage_stories(&st, KL_STORY_FORECAST);
+	for (unsigned i = 0; stage_story(&st, KL_STORY_FORECAST, i); i++) {
+		const struct kl_story *f = stage_story(&st, KL_STORY_FORECAST, i);
+
+		t->growth += f->state == KL_FORECAST_EXPECTED && strstr(f->text, "doubles");
+		t->silence += f->state == KL_FORECAST_EXPECTED && !strstr(f->text, "doubles");
+	}
 	stage_done(&st);
 }
 
@@ -141,17 +149,23 @@ static void run(struct tally *sum, const struct way *way, unsigned sessions, dou
 					live(&t, way, &schedules[s], shape, sizes[size], 100,
 					     loss_rate, i * 977 + size * 31 + shape * 7 + s);
 				if (getenv("JITTER_VERBOSE") &&
-				    t.false_losses != before.false_losses && !t.lost)
-					fprintf(stderr, "   %s, %s %g s: %u false\n",
+				    (t.false_losses != before.false_losses ||
+				     t.growth != before.growth || t.silence != before.silence) &&
+				    !t.lost)
+					fprintf(stderr,
+						"   %s, %s %g s: %u false, %u growth, %u silence\n",
 						schedules[s].name, shape_names[shape], sizes[size],
-						t.false_losses - before.false_losses);
+						t.false_losses - before.false_losses,
+						t.growth - before.growth,
+						t.silence - before.silence);
 			}
 			sum->keepalives += t.keepalives;
 			sum->sessions += t.sessions;
 			sum->lost += t.lost;
 			sum->found += t.found;
 			sum->false_losses += t.false_losses;
-			sum->forecasts += t.forecasts;
+			sum->growth += t.growth;
+			sum->silence += t.silence;
 		}
 	}
 }
@@ -161,14 +175,16 @@ Test(session_jitter, makes_no_loss, .timeout = 60)
 	for (unsigned w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
 		struct tally t = { 0 };
 
-		run(&t, &ways[w], 16, 0);
+		run(&t, &ways[w], 24, 0);
 		fprintf(stderr,
 			"jitter without loss, %s: %u keepalives, %u inferred (%.1e each), %u "
-			"forecasts\n",
+			"forecasts of growth, %u of silence\n",
 			ways[w].name, t.keepalives, t.false_losses,
-			(double)t.false_losses / t.keepalives, t.forecasts);
+			(double)t.false_losses / t.keepalives, t.growth, t.silence);
 		if (ways[w].numbered)
 			cr_expect_eq(t.false_losses, 0);
+		cr_expect_lt(t.false_losses / (double)t.keepalives, 2e-6);
+		cr_expect_lt(t.growth / (double)t.keepalives, 2e-6);
 	}
 }
 
@@ -180,5 +196,8 @@ Test(session_jitter, losses_are_found_in_it, .timeout = 60)
 		run(&t, &ways[w], 2, 0.05);
 		fprintf(stderr, "jitter with losses, %s: %u of %u found\n", ways[w].name, t.found,
 			t.lost);
+		if (ways[w].phone == BY_CONNECTION)
+			cr_expect_eq(t.found, t.lost);
+		cr_expect_leq(t.found, t.lost);
 	}
 }

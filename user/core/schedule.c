@@ -27,6 +27,12 @@ static bool is_near(uint64_t a, uint64_t b, uint64_t percent, uint64_t slack)
 	return distance(a, b) <= b * percent / 100 + slack;
 }
 
+bool kl_schedule_is_double(uint64_t before_us, uint64_t late_us)
+{
+	return is_near(late_us, 2 * before_us, KL_SCHEDULE_DOUBLE_PERCENT,
+		       KL_SCHEDULE_DOUBLE_SLACK_US);
+}
+
 static int compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -63,8 +69,15 @@ static uint32_t measure_jitter(const struct kl_schedule *s)
 	for (unsigned i = 0; i < n; i++)
 		deviation[i] = (uint32_t)distance(s->recent_us[i], s->period_us);
 	m = median(deviation, n);
-	m = m < UINT32_MAX / 6 ? m * 3 : UINT32_MAX / 2;
+	/* Of a few, that are alike by chance perhaps, the next may differ by more. */
+	m = m < UINT32_MAX / 16 ? m * (n < KL_SCHEDULE_INTERVALS - 2 ? 8 : 3) : UINT32_MAX / 2;
 	return m > KL_SCHEDULE_JITTER_MIN_US ? m : KL_SCHEDULE_JITTER_MIN_US;
+}
+
+static void take_jitter(struct kl_schedule *s)
+{
+	s->jitter_us = measure_jitter(s);
+	s->measured |= s->seen >= KL_SCHEDULE_LEARN;
 }
 
 /* Three intervals alike make a period. */
@@ -156,7 +169,7 @@ static bool learn(struct kl_schedule *s)
 static bool solve(struct kl_schedule *s)
 {
 	bool unclean = s->seen && any_unclean(s, 1);
-	unsigned n = unclean ? 3 : 4, percent = unclean ? 30 : 15;
+	unsigned n = unclean ? 3 : 4, percent = unclean ? 30 : KL_SCHEDULE_DOUBLE_PERCENT;
 	uint32_t guesses[4];
 	uint64_t period, late = 0;
 
@@ -178,7 +191,7 @@ static bool solve(struct kl_schedule *s)
 		if (interval(s, i) < period + KL_SCHEDULE_LATE_MIN_US)
 			return false;
 		late = interval(s, i) - period;
-		if (before && !is_near(late, 2 * before, percent, 0))
+		if (before && !is_near(late, 2 * before, percent, KL_SCHEDULE_DOUBLE_SLACK_US))
 			return false;
 	}
 	s->source = KL_PERIOD_SOLVED;
@@ -241,11 +254,13 @@ static void take_sides(struct kl_schedule *s, uint64_t since_us, uint64_t late_u
 
 static void follow_doubling(struct kl_schedule *s, uint64_t late_us)
 {
-	if (s->grown_us && is_near(late_us, 2ULL * s->grown_us, 20, 0))
+	if (s->grown_us && kl_schedule_is_double(s->grown_us, late_us))
 		s->doublings += s->doublings < UINT8_MAX;
 	else
 		s->doublings = 0;
-	s->grown_us = late_us < UINT32_MAX ? (uint32_t)late_us : 0;
+	if (late_us < 2 * kl_schedule_slack_us(s) || late_us > UINT32_MAX)
+		late_us = 0; /* jitter may make one like it */
+	s->grown_us = (uint32_t)late_us;
 }
 
 void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
@@ -294,7 +309,7 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 		s->was_late = late_us > kl_schedule_slack_us(s);
 		s->late_us = s->was_late ? late_us : 0;
 		follow_doubling(s, s->late_us);
-		if (late_us > s->period_us * 8 / 10)
+		if (late_us > s->period_us * 8 / 10 && interval_us > s->period_us * 18 / 10)
 			ret->periods_silent = (unsigned)((late_us + s->period_us / 2) /
 							 s->period_us);
 	}
@@ -304,8 +319,9 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 		s->was_late = false;
 		s->jitter_us = 0;
 	}
-	if (!s->was_late)
-		s->jitter_us = measure_jitter(s);
+	/* (What doubles is no jitter. But where all are late, it is.) */
+	if (!s->was_late || (!s->doublings && s->seen >= KL_SCHEDULE_LEARN))
+		take_jitter(s);
 	else if (!s->jitter_us)
 		s->jitter_us = KL_SCHEDULE_JITTER_MIN_US;
 	if (s->source != KL_PERIOD_TOLD && s->doublings < 2 && solve(s)) {
@@ -315,12 +331,15 @@ void kl_schedule_see(struct kl_schedule *s, uint64_t now_ns, bool lost,
 	}
 	/* The grid is where it was expected, unless the phone is early or was on time. */
 	s->due_ns = (s->was_late ? expected_ns : now_ns) + s->period_us * NS_PER_US;
-	if (s->was_late && now_ns > s->due_ns)
+	s->late_run = s->was_late && !s->doublings ? s->late_run + 1 : 0;
+	if ((s->was_late && now_ns > s->due_ns) || s->late_run == KL_SCHEDULE_LATE_RUN) {
 		s->due_ns = now_ns + s->period_us * NS_PER_US;
+		s->late_run = 0;
+	}
 	s->last_ns = now_ns;
 	ret->late = s->was_late;
 	ret->late_us = s->late_us;
-	ret->doublings = s->doublings;
+	ret->doublings = s->doublings - (s->doublings && !s->measured);
 }
 
 void kl_schedule_gap(struct kl_schedule *s)

@@ -20,8 +20,12 @@
 enum {
 	KL_SCHEDULE_INTERVALS = 8,	  /* remembered */
 	KL_SCHEDULE_LEARN = 3,		  /* intervals that make a period */
+	KL_SCHEDULE_LATE_RUN = 4,	  /* late ones in a row are late no more: the grid moves */
 	KL_SCHEDULE_JITTER_MIN_US = 2000, /* no jitter is taken for smaller */
 	KL_SCHEDULE_LATE_MIN_US = 15000,  /* no shorter timeout is in use, be it in a lab */
+	/* Timers double exactly; what differs is the phone's slowness. Wider, and jitter doubles. */
+	KL_SCHEDULE_DOUBLE_PERCENT = 3,
+	KL_SCHEDULE_DOUBLE_SLACK_US = 2000,
 };
 
 enum kl_schedule_source {
@@ -46,8 +50,10 @@ struct kl_schedule {
 	uint32_t seen;	   /* intervals in all */
 	uint8_t source;	   /* enum kl_schedule_source */
 	uint8_t doublings; /* in a row */
+	uint8_t late_run;  /* that do not double */
 	int8_t slips;	   /* < 0: on a grid; > 0: delays add up */
 	bool was_late;
+	bool measured; /* jitter_us is; it takes more to believe in a growth where it is not */
 	bool anchored; /* last_ns is the registration, not a keepalive */
 };
 
@@ -86,6 +92,9 @@ void kl_schedule_got_through(struct kl_schedule *s, uint64_t copy_ns);
 
 /* When the next keepalive is expected; 0: not known. */
 uint64_t kl_schedule_next_ns(const struct kl_schedule *s);
+
+/* Is the one lateness twice the other, as a timeout doubles? */
+bool kl_schedule_is_double(uint64_t before_us, uint64_t late_us);
 
 /* How far beyond its time a keepalive may come by jitter alone. 0: not known. */
 uint64_t kl_schedule_slack_us(const struct kl_schedule *s);

@@ -83,13 +83,18 @@ void kl_forecast_got_through(struct kl_node *n)
 	uint64_t copy_ns = again ? ep->last_ns : f->last.time_ns;
 	uint64_t delay_us = n->session.schedule.late_us +
 			    (copy_ns - f->last.time_ns) / KL_NS_PER_US;
-	uint64_t before = n->growth.delay_us;
+	uint64_t before = n->growth.delay_us, slack_us = kl_schedule_slack_us(&n->session.schedule);
+	bool sure = again || (n->late[0].told && n->late[0].seq == f->last.seq);
 
-	if (before >= KL_SCHEDULE_LATE_MIN_US && delay_us > before * 16 / 10 &&
-	    delay_us < before * 24 / 10)
+	/* Of delays that are known to be timeouts a rough doubling will do. */
+	if (before >= KL_SCHEDULE_LATE_MIN_US &&
+	    (sure && n->growth.sure
+		     ? delay_us > before * 16 / 10 && delay_us < before * 24 / 10
+		     : before > 2 * slack_us && kl_schedule_is_double(before, delay_us)))
 		n->growth.doublings += n->growth.doublings < UINT8_MAX;
 	else
 		n->growth.doublings = 0;
+	n->growth.sure = sure;
 	n->growth.before_us = before < UINT32_MAX ? (uint32_t)before : 0;
 	n->growth.delay_us = delay_us;
 	n->growth.at_ns = copy_ns;
@@ -193,7 +198,7 @@ static bool expect_growth(struct kl_sessions *s, struct kl_node *n, uint64_t now
 	char because[KL_STORY_TEXT];
 	unsigned cycles = 0;
 
-	if (!n->growth.doublings)
+	if (n->growth.doublings < (n->growth.sure ? 1 : session->schedule.measured ? 2 : 3))
 		return false;
 	at_ns = grow(&s->config, n, &cycles, &delay_ns);
 	if (!at_ns || at_ns <= now_ns)

@@ -5,8 +5,9 @@
  *
  * Before the near side, a first copy that was not seen shows itself by:
  *   numbering  the sender numbers its packets one by one (IP identification), a number is left out
- *              just before a keepalive, and the sender had nothing to reply to. And it is late, or
- *              this sender's other keepalives never had a number left out
+ *              just before a keepalive, and the sender had nothing to reply to. Its SYN says that
+ *              it numbers each connection by itself; or it is late, as others before it were before
+ *              which a number was left out, and hardly any on time
  *   order      bytes behind it were seen some time before it
  *   growth     three keepalives in a row came late, each twice as late as the one before
  *   timeout    it is late by just the timeout that this sender was seen to use
@@ -35,6 +36,7 @@ enum {
 	STEP_MAX = 8,	  /* more packets are not copies of one segment */
 	STEPS_ENOUGH = 2, /* numbers one by one, before a gap means something */
 	WHOLE_ENOUGH = 4, /* unasked segments that show how a sender numbers */
+	LATE_ENOUGH = 3,  /* late ones with a number left out, and hardly any on time */
 	ANSWERS_ENOUGH = 4,
 };
 
@@ -139,12 +141,20 @@ static bool leaves_out(const struct kl_flow_story *f, const struct kl_event *e)
 	       !(e->note & KL_NOTE_HOLE) && e->step && e->step <= STEP_MAX;
 }
 
+/*
+ * Of a sender whose SYN does not say that it numbers each connection by itself: is a number left
+ * out only before what comes late? Others that count along would do so before any.
+ */
+static bool tells_by_lateness(const struct kl_flow_story *f)
+{
+	return f->quiet_whole >= WHOLE_ENOUGH && f->late_odd >= LATE_ENOUGH &&
+	       f->quiet_odd * 4 <= f->late_odd;
+}
+
 bool kl_loss_is_numbered(const struct kl_node *n, const struct kl_event *e)
 {
-	const struct kl_flow_story *f = &n->flow[e->direction & 1];
-
-	return e->steps >= STEPS_ENOUGH && leaves_out(f, e) &&
-	       (e->own_numbers || f->quiet_whole >= WHOLE_ENOUGH);
+	return e->steps >= STEPS_ENOUGH && leaves_out(&n->flow[e->direction & 1], e) &&
+	       e->own_numbers;
 }
 
 /* Bytes behind it came by before it, and not by reordering. */
@@ -162,23 +172,23 @@ static unsigned missing_by_number(struct kl_node *n, const struct kl_event *e,
 	bool knows_time = !seen->first && slack_us && !seen->new_period;
 
 	*ret_sure = kl_is_numbered(f, e->steps) && (f->quiet_whole || e->own_numbers);
-	if (!(e->note & KL_NOTE_QUIET) || (e->note & KL_NOTE_HOLE) || e->steps < STEPS_ENOUGH)
+	if (!(e->note & KL_NOTE_QUIET) || (e->note & KL_NOTE_HOLE))
 		return 0;
-	if (!e->step) {
+	if (!e->step && e->steps >= STEPS_ENOUGH) {
 		f->quiet_whole += f->quiet_whole < UINT16_MAX;
 		return 0;
 	}
-	if (!leaves_out(f, e))
+	if (e->own_numbers)
+		return leaves_out(f, e) ? e->step : 0;
+	/* Perhaps others count along, on time and late alike. Then this is no loss. */
+	*ret_sure = false;
+	if (seen->first)
 		return 0;
-	if (e->own_numbers || (knows_time && seen->late))
-		return e->step;
-	/* On time: what was left out was something else, counted along. (Where jitter hides a
-	 * timeout it is not known.) */
-	if (knows_time && slack_us * KL_NS_PER_US < 2 * TIMEOUT_MIN_NS)
+	if (knows_time && seen->late && e->step && e->step <= STEP_MAX)
+		f->late_odd += f->late_odd < UINT16_MAX;
+	else
 		f->quiet_odd += f->quiet_odd < UINT16_MAX;
-	else if (f->quiet_whole >= WHOLE_ENOUGH)
-		return e->step;
-	return 0;
+	return knows_time && seen->late && leaves_out(f, e) && tells_by_lateness(f) ? e->step : 0;
 }
 
 static void tell_numbered(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
@@ -254,7 +264,7 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 
 	/* The old schedule goes on after a silence: it was no change of period. */
 	if (before->late_us && !before->told && !seen->late && !seen->new_period &&
-	    before->late_us > n->session.schedule.period_us * 8 / 10) {
+	    before->silent) {
 		struct kl_story story = unseen(n, e, before->late_us * KL_NS_PER_US);
 
 		before->told = true;
@@ -269,6 +279,7 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 		tell_unseen(s, n, &story, 1);
 	}
 	push_late(n, e, seen->late ? seen->late_us : 0);
+	n->late[0].silent = seen->periods_silent > 0;
 	if (!seen->late)
 		return;
 	if (seen->solved) {

@@ -66,6 +66,7 @@ struct kl_late {
 	uint32_t seq;
 	uint32_t len;
 	bool told;
+	bool silent; /* whole periods, since the one before */
 };
 
 struct kl_flow_story {
@@ -75,6 +76,7 @@ struct kl_flow_story {
 	uint64_t rto_ns;      /* the timeout that ran out last; 0: not seen */
 	uint16_t quiet_whole; /* unasked segments before which no number was left out */
 	uint16_t quiet_odd;   /* those on time before which one was: others count along */
+	uint16_t late_odd;    /* those that came late, and before which one was */
 };
 
 /* How late the last keepalives got through to the server. */
@@ -83,6 +85,7 @@ struct kl_growth {
 	uint64_t delay_us;  /* after it was due */
 	uint32_t before_us; /* the one before */
 	uint8_t doublings;  /* in a row */
+	bool sure;	    /* the delay is a timeout: a retransmission, or numbers left out */
 };
 
 struct kl_node {
