@@ -9,6 +9,7 @@
 #   make bench      what a packet costs
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #   make fuzz-capture, make corpus-capture: the same for capture files
+#   make fuzz-session, make corpus-session: and for messages and sessions
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -47,14 +48,14 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
-	$(BUILD)/tests/fuzz/replay-capture \
+	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/pair/truth
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus \
-	fuzz-capture corpus-capture include-directions
+	fuzz-capture corpus-capture fuzz-session corpus-session include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -190,6 +191,31 @@ corpus-capture: $(BUILD)/tests/fuzz/make-capture-corpus $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p tests/fuzz/corpus-capture $(BUILD)/tests/fuzz/found-capture
 	$(BUILD)/tests/fuzz/make-capture-corpus tests/fuzz/corpus-capture
 	$(BUILD)/tests/fuzz/fuzz-capture -merge=1 tests/fuzz/corpus-capture $(BUILD)/tests/fuzz/found-capture
+
+# And for sessions.
+SESSION_FUZZ_TARGET := tests/fuzz/fuzz_session.c user/core/answers.c user/core/message.c \
+	user/core/phones.c user/core/schedule.c $(wildcard user/core/session*.c)
+SESSION_FUZZ_HEADERS := $(wildcard include/kaloss/*.h user/core/*.h)
+$(BUILD)/tests/fuzz/replay-session: $(SESSION_FUZZ_TARGET) tests/fuzz/replay.c $(SESSION_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/fuzz/fuzz-session: $(SESSION_FUZZ_TARGET) $(SESSION_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/fuzz/make-session-corpus: $(BUILD)/tests/fuzz/make_session_corpus.o \
+		$(BUILD)/tests/packets/packets.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+fuzz-session: $(BUILD)/tests/fuzz/fuzz-session
+	@mkdir -p $(BUILD)/tests/fuzz/found-session
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=2000 $(BUILD)/tests/fuzz/found-session tests/fuzz/corpus-session
+
+corpus-session: $(BUILD)/tests/fuzz/make-session-corpus $(BUILD)/tests/fuzz/fuzz-session
+	@mkdir -p tests/fuzz/corpus-session $(BUILD)/tests/fuzz/found-session
+	$(BUILD)/tests/fuzz/make-session-corpus tests/fuzz/corpus-session
+	$(BUILD)/tests/fuzz/fuzz-session -merge=1 tests/fuzz/corpus-session $(BUILD)/tests/fuzz/found-session
 
 fuzz: $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p $(BUILD)/tests/fuzz/found

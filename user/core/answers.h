@@ -35,7 +35,7 @@ struct kl_answers {
 /* period_us: of the keepalives; 0: not known yet. */
 void kl_answers_add(struct kl_answers *a, uint64_t us, uint64_t period_us);
 
-/* The time that a share q (0 to 1) of the answers did not exceed, to 19 % above. 0: none yet. */
+/* The time that a share q (0 to 1) of the answers did not exceed, to 25 % above. 0: none yet. */
 uint32_t kl_answers_quantile(const struct kl_answers *a, double q);
 
 /* Would normal failover have left a server that was there? */
