@@ -227,6 +227,8 @@ void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool
 	d->total.segments[s->direction & 1]++;
 	n->retransmitted += retransmission;
 	n->duplicates += duplicate;
+	n->sent += kl_kind_is_joined(s->kind) && !duplicate;
+	d->total.kind_seen[s->kind] |= kl_kind_is_joined(s->kind);
 }
 
 int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)

@@ -77,7 +77,7 @@ static json_t *direction(const struct kl_diagnosis *d, uint32_t way)
 
 	json_object_set_new(o, "segments", number(d->total.segments[way]));
 	json_object_set_new(o, "sent", number(n->sent));
-	json_object_set_new(o, "delivered", number(n->delivered));
+	json_object_set_new(o, "delivered", d->two_sided ? number(n->delivered) : json_null());
 	json_object_set_new(o, "lost_between",
 			    d->two_sided ? number(n->lost_between) : json_null());
 	json_object_set_new(o, "lost_phone_side", number(d->inferred[way][KL_PHONE_SIDE]));
@@ -102,11 +102,15 @@ static json_t *by_kind(const struct kl_diagnosis *d)
 		for (uint32_t way = 0; way < KL_DIRECTIONS; way++) {
 			const struct kl_count *n = &d->total.kind[way][k];
 
-			json_object_set_new(kind, kl_direction_name(way),
-					    json_pack("{s:I, s:I, s:I, s:i}", "sent",
-						      (json_int_t)n->sent, "delivered",
-						      (json_int_t)n->delivered, "lost_between",
-						      (json_int_t)n->lost_between, "pending", 0));
+			json_t *o = json_object();
+
+			json_object_set_new(o, "sent", number(n->sent));
+			json_object_set_new(o, "delivered",
+					    d->two_sided ? number(n->delivered) : json_null());
+			json_object_set_new(o, "lost_between",
+					    d->two_sided ? number(n->lost_between) : json_null());
+			json_object_set_new(o, "pending", number(0));
+			json_object_set_new(kind, kl_direction_name(way), o);
 		}
 		json_object_set_new(kinds, kl_kind_name(k), kind);
 	}

@@ -141,6 +141,8 @@ static void print_counts(struct kl_report *r, const struct kl_diagnosis *d)
 			fprintf(r->out,
 				"%9" PRIu64 " sent = %9" PRIu64 " delivered + %7" PRIu64 " lost;",
 				n->sent, n->delivered, n->lost_between);
+		else
+			fprintf(r->out, "%9" PRIu64 " seen;", n->sent);
 		fprintf(r->out,
 			" %" PRIu64 " retransmitted, %" PRIu64 " duplicates; inferred: %" PRIu64
 			" lost between phone and access side, %" PRIu64 " beyond the cucm "
