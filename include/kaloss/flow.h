@@ -19,8 +19,6 @@ enum kl_flow_flag {
 	KL_FLOW_FAR_END = 1 << 4,    /* far_end is known */
 	KL_FLOW_REPROVEN = 1 << 6,   /* proven once, then not, then again */
 	KL_FLOW_AWAITED = 1 << 7,    /* the last keepalive or answer joined is not acknowledged */
-	KL_FLOW_UNHEARD = 1 << 8,    /* something passed the far side, and its receiver did not
-				      * speak since: it may owe an acknowledgement */
 	KL_FLOW_NUMBERED = 1 << 9,   /* id_last is known */
 	KL_FLOW_SACK = 1 << 10,	     /* the sender's SYN permitted SACK */
 	KL_FLOW_LINUX = 1 << 11,     /* its SYN is laid out as Linux does it: such a sender numbers
@@ -44,7 +42,8 @@ enum kl_note {
 /* Steps of the IP identification up to this are taken for missing packets, not for another way of
  * numbering. */
 enum {
-	KL_ID_GAP_MAX = 32
+	KL_ID_GAP_MAX = 32,
+	KL_ID_LATE = 0xff, /* id_step: numbered before others that were seen: reordered */
 };
 
 /* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
@@ -57,6 +56,7 @@ struct kl_flow {
 	__u64 hole_ns;	     /* when the receiver last said that hole_seq is missing; 0: never */
 	__u64 resent_ns;     /* last near segment that began before the highest end; 0: never */
 	__u64 last_ns;	     /* last near copy of the last keepalive or answer; 0: never */
+	__u64 unheard_ns;    /* when the last of `unheard` passed */
 	__u32 end[KL_SIDES]; /* highest sequence number seen, plus one, by side */
 	__u32 last_seq[KL_SIDES];   /* of the last segment seen, whatever it was, by side */
 	__u32 last_epoch[KL_SIDES]; /* when that was; 0: never */
@@ -69,19 +69,23 @@ struct kl_flow {
 	__u32 epoch;	  /* in which the sides were last seen to agree; see kl_flow_is_proven() */
 	__u32 bare_seq;	  /* of the last probe or probe answer joined at the near side */
 	__u32 joined_seq; /* of the last keepalive or answer joined at the near side */
+	__u32 owed_us;	  /* how long before the last near segment the last of `owed` passed */
 	__u16 joined_len;
 	__u16 joined_copies;
-	__u16 flags;		   /* enum kl_flow_flag */
-	__u16 id_last;		   /* highest IP identification at the near side */
-	__u16 id_missed;	   /* numbers left out up to there: packets not seen; wraps */
-	__u8 id_steps;		   /* how often the next number was one more; stays at 255 */
-	__u8 id_step;		   /* numbers left out just before the last near segment */
-	__u8 note;		   /* enum kl_note of the last near segment */
-	__u8 bare;		   /* bare_seq is valid */
+	__u16 flags;	 /* enum kl_flow_flag */
+	__u16 id_last;	 /* highest IP identification at the near side */
+	__u16 id_missed; /* numbers left out up to there: packets not seen; wraps */
+	__u8 id_steps;	 /* how often the next number was one more; stays at 255 */
+	__u8 id_step;	 /* numbers left out just before the last near segment; KL_ID_LATE */
+	__u8 unheard;	 /* segments that passed the far side since its receiver spoke: it
+				    * may owe an acknowledgement of each; stays at 255 */
+	__u8 owed;	 /* the other direction's `unheard`, when the last near one came */
+	__u8 note;	 /* enum kl_note of the last near segment */
+	__u8 bare;	 /* bare_seq is valid */
 	__u8 probe_wait[KL_SIDES]; /* a probe passed this side and its answer did not yet */
 	__u8 seen[KL_SIDES];	   /* anything of this flow was seen at this side */
 	__u8 closing;		   /* KL_FIN or KL_RST, once sent by this end */
-	__u8 pad;
+	__u8 pad[3];
 };
 
 enum kl_conn_flag {
@@ -244,6 +248,7 @@ KL_INLINE void kl_flow_number(struct kl_flow *f, __u16 id)
 		return;
 	} else if (step > KL_ID_GAP_MAX) {
 		f->id_missed--; /* late, not missing */
+		f->id_step = KL_ID_LATE;
 	} else {
 		f->id_step = (__u8)(step - 1);
 		f->id_missed += f->id_step;
@@ -254,14 +259,19 @@ KL_INLINE void kl_flow_number(struct kl_flow *f, __u16 id)
 }
 
 /* At the near side, before the segment becomes part of the state. */
-KL_INLINE void kl_flow_take_note(struct kl_flow *f, struct kl_flow *peer, __u32 side,
-				 const struct kl_segment *s)
+KL_INLINE void kl_flow_take_note(struct kl_flow *f, struct kl_flow *peer,
+				 const struct kl_sighting *at, const struct kl_segment *s)
 {
+	__u32 side = at->side & 1;
 	__u8 note = 0;
 
-	if (!(peer->flags & KL_FLOW_UNHEARD) && !peer->probe_wait[side])
+	if (!peer->unheard && !peer->probe_wait[side])
 		note |= KL_NOTE_QUIET;
-	peer->flags &= (__u16)~KL_FLOW_UNHEARD;
+	f->owed = peer->unheard;
+	f->owed_us = 0;
+	if (f->owed && peer->unheard_ns < at->now)
+		f->owed_us = (__u32)((at->now - peer->unheard_ns) / KL_NS_PER_US);
+	peer->unheard = 0;
 	if (!(s->flags & (KL_SYN | KL_RST)) && (f->flags & (1 << side))) {
 		if (kl_seq_before(f->end[side], s->seq))
 			note |= KL_NOTE_HOLE;
@@ -285,6 +295,14 @@ KL_INLINE void kl_flow_take_note(struct kl_flow *f, struct kl_flow *peer, __u32 
 		kl_flow_number(f, s->ip_id);
 }
 
+/* At the far side: something that its receiver acknowledges. */
+KL_INLINE void kl_flow_await(struct kl_flow *f, __u64 now)
+{
+	if (f->unheard < 0xff)
+		f->unheard++;
+	f->unheard_ns = now;
+}
+
 /*
  * Takes note of one segment (one sub-segment of an aggregate at a time: seq and payload_len are
  * its own). Call it after kl_flow_bare_kind(), which wants to know the state before.
@@ -297,9 +315,9 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 	__u32 side = at->side & 1, other = side ^ 1;
 
 	if (kl_is_near(at->side, at->direction))
-		kl_flow_take_note(f, peer, side, s);
+		kl_flow_take_note(f, peer, at, s);
 	else if (s->payload_len || (s->flags & (KL_SYN | KL_FIN)))
-		f->flags |= KL_FLOW_UNHEARD;
+		kl_flow_await(f, at->now);
 	/* What the other side saw in an earlier epoch proves nothing about this one. */
 	if (f->last_epoch[other] == at->epoch && f->last_seq[other] == s->seq)
 		kl_flow_prove(f, at->now, at->epoch);

@@ -30,7 +30,7 @@ KL_INLINE bool kl_conn_tells(struct kl_conn *c, __u32 tells, __u32 kind)
 /* Is there something in the note of a near segment, told by nothing else, that has to be told? */
 KL_INLINE bool kl_note_is_told(__u8 note)
 {
-	return note & (KL_NOTE_ACKS | KL_NOTE_DUPLICATE | KL_NOTE_HOLE);
+	return note & (KL_NOTE_ACKS | KL_NOTE_DUPLICATE | KL_NOTE_HOLE | KL_NOTE_BEHIND);
 }
 
 /* join: what the join said of it; NULL: it was not asked. */
@@ -57,6 +57,8 @@ KL_INLINE void kl_event_fill(struct kl_event *ret, __u8 type, __u64 id, const st
 	ret->step = f->id_step;
 	ret->peer_steps = peer->id_steps;
 	ret->own_numbers = f->flags & KL_FLOW_LINUX;
+	ret->owed = f->owed;
+	ret->owed_us = f->owed_us;
 	ret->vlan = c->vlan;
 	ret->type = type;
 	ret->direction = (__u8)at->direction;

@@ -198,6 +198,13 @@ KL_INLINE bool kl_parse_addresses(const struct kl_frame *f, const struct kl_layo
 	return true;
 }
 
+/* A SACK block within another one. */
+KL_INLINE bool kl_is_within(const __u8 *block, const __u8 *of)
+{
+	return !kl_seq_before(kl_be32(block), kl_be32(of)) &&
+	       !kl_seq_before(kl_be32(of + 4), kl_be32(block + 4));
+}
+
 /*
  * The options that are used, where every stack of today puts them: timestamps first (NOP, NOP,
  * kind 8, length 10), then SACK (NOP, NOP, kind 5). Elsewhere they are not looked for: both only
@@ -219,6 +226,9 @@ KL_INLINE void kl_parse_options(const __u8 *tcp, const __u8 *end, __u32 tcp_len,
 	if (left >= 12 && sack + 12 <= end && (kl_be32(sack) & 0xffffff00) == 0x01010500) {
 		ret->asks_again = kl_seq_before(ret->ack, kl_be32(sack + 4));
 		ret->duplicate_seen = !ret->asks_again;
+		/* Beyond ack it does so, too, where the second block holds the first. */
+		if (left >= 20 && sack + 20 <= end && sack[3] >= 18)
+			ret->duplicate_seen |= kl_is_within(sack + 4, sack + 12);
 	}
 	/* A SYN as Linux lays it out: MSS, SACK-permitted before timestamps or padded. Others have
 	 * the same options in another order; of them it is then not known. */

@@ -128,6 +128,7 @@ static bool same_event(const struct kl_event *a, const struct kl_event *b)
 
 	x.time_ns = y.time_ns = 0;
 	x.gap_ns = y.gap_ns = 0;
+	x.owed_us = y.owed_us = 0;
 	return !memcmp(&x, &y, sizeof(x));
 }
 
@@ -209,6 +210,8 @@ static bool same_flow(const struct kl_flow *k, const struct kl_flow *h)
 	SAME(k, h, probe_wait);
 	SAME(k, h, seen);
 	SAME(k, h, closing);
+	SAME(k, h, unheard);
+	SAME(k, h, owed);
 	return true;
 }
 

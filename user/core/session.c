@@ -94,11 +94,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void wait_again(struct kl_sessions *s, struct kl_node *n)
 {
-	uint64_t wake_ns = kl_forecast_wake_ns(s, n);
-
-	for (int d = 0; d < KL_DIRECTIONS; d++)
-		wake_ns = earlier(wake_ns, n->flow[d].episode.settle_ns);
-	wait_until(s, n, wake_ns);
+	wait_until(s, n, earlier(kl_forecast_wake_ns(s, n), kl_loss_wake_ns(n)));
 }
 
 static void look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)

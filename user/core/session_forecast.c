@@ -77,10 +77,9 @@ static uint64_t overdue_ns(const struct kl_sessions_config *c, const struct kl_n
 
 void kl_forecast_got_through(struct kl_node *n)
 {
-	const struct kl_flow_story *f = &n->flow[KL_TO_CUCM];
-	const struct kl_episode *ep = &f->episode;
-	bool again = ep->copies && ep->seq == f->last.seq;
-	uint64_t copy_ns = again ? ep->last_ns : f->last.time_ns;
+	struct kl_flow_story *f = &n->flow[KL_TO_CUCM];
+	const struct kl_episode *ep = kl_episode_of(f, f->last.seq, f->last.len);
+	uint64_t copy_ns = ep ? ep->last_ns : f->last.time_ns;
 	uint64_t delay_us = n->session.schedule.late_us +
 			    (copy_ns - f->last.time_ns) / KL_NS_PER_US;
 	uint64_t before = n->growth.delay_us, slack_us = kl_schedule_slack_us(&n->session.schedule);

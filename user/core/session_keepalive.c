@@ -115,6 +115,7 @@ static void close_last_keepalive(struct kl_node *n)
 
 static void remember(struct kl_flow_story *f, const struct kl_event *e)
 {
+	f->before = f->last;
 	f->last = (struct kl_last){
 		.time_ns = e->time_ns,
 		.seq = e->seq,
@@ -213,23 +214,21 @@ void kl_session_note(struct kl_sessions *s, struct kl_node *n, const struct kl_e
 	struct kl_flow_story *acked = &n->flow[(e->direction & 1) ^ 1];
 	struct kl_last *last = &acked->last;
 
-	if (e->note & KL_NOTE_HOLE) {
-		n->flow[e->direction & 1].hole_ns = e->time_ns;
-		acked->episode.hole = true;
-	}
+	/* What is told of its payload, or of its end, is told beside. */
+	if (e->type == KL_EVENT_OPEN || e->type == KL_EVENT_CLOSE || e->type == KL_EVENT_PAYLOAD)
+		return;
+	kl_loss_order(n, e);
 	if (e->note & KL_NOTE_ACKS) {
 		if (last->time_ns && last->seq + last->len == e->joined_end) {
 			last->acked = true;
 			if (e->direction == KL_TO_PHONE)
 				got_through(n, e);
 			if (e->direction == KL_TO_PHONE &&
-			    !(acked->episode.copies && acked->episode.seq == last->seq))
+			    !kl_episode_of(acked, last->seq, last->len))
 				n->clean_sample = true;
 		}
-		kl_loss_acked(s, n, e);
 	}
-	if (e->note & KL_NOTE_DUPLICATE)
-		kl_loss_duplicate(n, e);
+	kl_loss_heard(s, n, e);
 }
 
 /* ---- What the messages say ---- */

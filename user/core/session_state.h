@@ -5,7 +5,8 @@
  *
  *   session.c          the table, its order and bounds, starts and ends
  *   session_keepalive.c  roles, schedules, answers: what a first copy means
- *   session_loss.c     losses before the near side and beyond the far one
+ *   session_loss_near.c  losses before the near side
+ *   session_loss_far.c   losses beyond the far one
  *   session_forecast.c when the server will give the phone up
  */
 #pragma once
@@ -19,6 +20,7 @@
 enum {
 	KL_EPISODE_TIMES = 4,
 	KL_LATE_KEPT = 4, /* keepalives that may turn out to have been late */
+	KL_EPISODES = 2,  /* segments of a direction that are sent again at a time */
 };
 
 /* A first copy, as it was seen last in its direction. */
@@ -52,12 +54,23 @@ struct kl_episode {
 	uint32_t usual_us;    /* the longest answer before it, of usual_count */
 	uint32_t usual_count;
 	uint8_t kind;
-	bool acked_before; /* sent again although it was acknowledged */
-	bool undecided;	   /* something may have hidden a copy */
-	bool hole;	   /* the receiver sent bytes that were not seen */
-	bool sack;	   /* both ends permitted SACK: a duplicate would be reported */
-	bool missed_acks;  /* the receiver's numbering has a hole since */
-	bool numbered;	   /* it has none, and is one by one */
+	uint8_t missed;	   /* numbers that the receiver left out since; stays at 255 */
+	bool acked_before; /* sent again although it was acknowledged, and nothing told before */
+	bool acked_after; /* the same, but its first acknowledgement tells of the copies before it */
+	bool undecided;	  /* something may have hidden a copy */
+	bool hole;	  /* the receiver sent bytes that were not seen */
+	bool sack;	  /* both ends permitted SACK: a duplicate would be reported */
+	bool numbered;	  /* the receiver numbers its packets one by one */
+	uint64_t acked_ns; /* 0: not yet */
+};
+
+/* Bytes that were passed, by a segment that was seen, and were not seen themselves. */
+struct kl_hole {
+	uint64_t time_ns; /* when that segment came; 0: there is no hole */
+	uint32_t seq;	  /* of that segment: the hole ends here */
+	uint32_t len;
+	uint8_t kind;
+	uint8_t copies; /* of that segment that were lost, too, if the hole is of one segment */
 };
 
 struct kl_late {
@@ -70,9 +83,10 @@ struct kl_late {
 };
 
 struct kl_flow_story {
-	struct kl_last last; /* last.time_ns 0: none */
-	struct kl_episode episode;
-	uint64_t hole_ns;     /* when bytes were last passed that were not seen; 0: never */
+	struct kl_last last;   /* last.time_ns 0: none */
+	struct kl_last before; /* the one before that */
+	struct kl_episode episode[KL_EPISODES];
+	struct kl_hole hole;
 	uint64_t rto_ns;      /* the timeout that ran out last; 0: not seen */
 	uint16_t quiet_whole; /* unasked segments before which no number was left out */
 	uint16_t quiet_odd;   /* those on time before which one was: others count along */
@@ -137,11 +151,30 @@ static inline void kl_tell(struct kl_sessions *s, const struct kl_story *story)
 		s->config.handler(story, s->config.arg);
 }
 
+/* What is open about this segment; NULL: nothing. */
+static inline struct kl_episode *kl_episode_of(struct kl_flow_story *f, uint32_t seq, uint32_t len)
+{
+	for (int i = 0; i < KL_EPISODES; i++) {
+		if (f->episode[i].copies && f->episode[i].seq == seq && f->episode[i].len == len)
+			return &f->episode[i];
+	}
+	return NULL;
+}
+
 /* Is the sender's numbering one by one on this connection, as far as was seen? */
 static inline bool kl_is_numbered(const struct kl_flow_story *f, uint8_t steps)
 {
 	return steps >= 2 && f->quiet_odd * 10 <= f->quiet_whole;
 }
+
+/* It was acknowledged before it was seen: it went another way, or the timeout was too short. */
+static inline bool kl_is_acked_already(const struct kl_event *e)
+{
+	return (e->note & KL_NOTE_ACKED) && !kl_seq_before(e->acked, e->seq + e->payload_len);
+}
+
+/* A delay below this is no timeout of any stack, be it in a lab. */
+#define KL_TIMEOUT_MIN_NS (15 * KL_NS_PER_MS)
 
 /* session_keepalive.c */
 void kl_session_segment(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
@@ -150,15 +183,27 @@ void kl_session_message(struct kl_sessions *s, struct kl_node *n, const struct k
 			const struct kl_message *message);
 bool kl_session_is_keepalive(const struct kl_session *s, uint8_t kind, uint32_t len);
 
-/* session_loss.c */
+/* session_loss_near.c */
 /* Does the sender's numbering alone tell that a copy before this first one was lost? */
 bool kl_loss_is_numbered(const struct kl_node *n, const struct kl_event *e);
 void kl_loss_first_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
 			const struct kl_schedule_seen *seen);
+/* Bytes are passed that were not seen, or come after what passed them. */
+void kl_loss_order(struct kl_node *n, const struct kl_event *e);
+/* Copies between two that were seen, and the timeout. */
+void kl_loss_between_copies(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
+/* Does this retransmission show a timeout that doubled and was not reset since the last one? */
+bool kl_loss_outlived(const struct kl_node *n, uint64_t timeout_ns);
+void kl_loss_remark_outlived(struct kl_story *story, uint64_t timeout_ns);
+
+/* session_loss_far.c */
+/* `count` losses alike. */
+void kl_loss_tell(struct kl_sessions *s, struct kl_node *n, struct kl_story *story, unsigned count);
 void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
-void kl_loss_acked(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
-void kl_loss_duplicate(struct kl_node *n, const struct kl_event *e);
+/* Anything that the receiver sends. */
+void kl_loss_heard(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
 void kl_loss_settle(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
+uint64_t kl_loss_wake_ns(const struct kl_node *n); /* 0: no need */
 /* The connection ends: what is still open is decided with what there is. */
 void kl_loss_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
 
