@@ -337,9 +337,10 @@ lab_witnessed() {
 	done
 }
 
-# lab_lossy NS IF ingress|egress PERMILLE [SEED]: loses so many of all IPv4 TCP segments that come
-# in (go out) there, keepalives or not, whatever their flags: by a seeded hash over the segment and
-# its IP identification, so that a retransmission has a chance of its own. NS needs a witness. The
+# lab_lossy NS IF ingress|egress PERMILLE [SEED]: loses so many of all TCP segments that come in
+# (go out) there, keepalives or not, whatever their flags: in IPv4 by a seeded hash over the segment
+# and its IP identification, so that a retransmission has a chance of its own; in IPv6, which has
+# none, at random. NS needs a witness. The
 # sender of what is lost on its way out is not told, as if the wire had lost it. The lost are in
 # the counter lossy_DIRECTION. Off, with the counters left: lab_lossless NS.
 lab_lossy() {
@@ -353,6 +354,9 @@ lab_lossy() {
 				type filter hook $hook device "$if" priority 0
 				meta l4proto tcp jhash ip saddr . ip daddr . tcp sport . tcp dport \
 					. tcp sequence . ip id mod 1000 seed $seed < $permille \
+					counter name lossy_${if}_$hook $verdict
+				meta protocol ip6 meta l4proto tcp \
+					numgen random mod 1000 < $permille \
 					counter name lossy_${if}_$hook $verdict
 			}
 		}

@@ -11,7 +11,8 @@ import json
 from where import end, frames, key_of_report
 
 # A timeout is told in ticks of the kernel's clock (4 ms), and waits for its turn on a busy machine.
-SLACK = 0.03
+# The period, which is solved from the first intervals, is off by as much, and so is what comes late.
+SLACK, SHARE = 0.05, 0.15
 
 
 def seconds(text):
@@ -114,7 +115,7 @@ class Case:
                 if r["direction"] == "to_cucm" and r["rto_ms"] is not None}
         true = {c.frame.seq: c.late for c in cycles if c.dropped and c.late is not None}
         got = [t for _, t in sorted(told.items())]
-        right = all(seq in true and abs(t - true[seq]) < max(SLACK, 0.1 * true[seq])
+        right = all(seq in true and abs(t - true[seq]) < max(SLACK, SHARE * true[seq])
                     for seq, t in told.items())
         enough = len(got) >= len(want) - 3 and cycles and told.get(max(true, default=0))
         check(right and enough and doubles(got), f"{phone}: the timeout of the last cycles",

@@ -4,14 +4,15 @@
 
     where.py [--require PLACE=RECALL/PRECISION]… RECORDS PLACE=CAPTURE…
 
-RECORDS are kaloss's JSON lines. A CAPTURE (as lab_witness writes it: classic pcap, Ethernet, IPv4)
+RECORDS are kaloss's JSON lines. A CAPTURE (as lab_witness writes it: classic pcap, Ethernet)
 holds the frames that were dropped at PLACE: phone_side, between or cucm_side. A dropped frame is a
 true loss if it carries a keepalive or an answer to one; whatever else was dropped there (a bare
 ACK, a SYN) is none, and a loss reported for it is a false one. A report is matched by place,
 direction, both ends and sequence number, and as often as that segment was dropped there. Prints a
 table, then the first reports that are false and the first losses that were missed.
 
---require fails (exit status 1) if less than so many percent are reached; - asks for nothing."""
+--require fails (exit status 1) if less than so many percent are reached; - asks for nothing. Where
+nothing was reported, nothing was false."""
 import argparse
 import collections
 import json
@@ -45,14 +46,20 @@ def frames(path):
 
 
 def segment(time, data):
-    if data[12:14] != b"\x08\x00" or data[23] != 6:
-        return None
     ip = data[14:]
-    tcp = ip[(ip[0] & 15) * 4 : struct.unpack(">H", ip[2:4])[0]]
+    if data[12:14] == b"\x08\x00" and ip[9] == 6:
+        family, ends, ident = socket.AF_INET, ip[12:20], struct.unpack(">H", ip[4:6])[0]
+        tcp = ip[(ip[0] & 15) * 4 : struct.unpack(">H", ip[2:4])[0]]
+    elif data[12:14] == b"\x86\xdd" and ip[6] == 6:
+        family, ends, ident = socket.AF_INET6, ip[8:40], 0
+        tcp = ip[40 : 40 + struct.unpack(">H", ip[4:6])[0]]
+    else:
+        return None
     source, target, seq = struct.unpack(">HHI", tcp[:8])
     payload = tcp[(tcp[12] >> 4) * 4 :]
-    src = f"{socket.inet_ntoa(ip[12:16])}:{source}"
-    dst = f"{socket.inet_ntoa(ip[16:20])}:{target}"
+    half = len(ends) // 2
+    src = f"{socket.inet_ntop(family, ends[:half])}:{source}"
+    dst = f"{socket.inet_ntop(family, ends[half:])}:{target}"
     up = target in PORTS
     if not up and source not in PORTS:
         return None
@@ -63,7 +70,7 @@ def segment(time, data):
         dst if up else src,
         seq,
         len(payload),
-        struct.unpack(">H", ip[4:6])[0],
+        ident,
         tcp[13],
         kind(payload, target if up else source),
     )
@@ -216,6 +223,8 @@ def main():
             ("recall", recall, comparison.recall(place)),
             ("precision", precision, comparison.precision(place)),
         ):
+            if got is None and name == "precision":
+                continue
             if want != "-" and (got is None or got < float(want)):
                 print(f"{place}: {name} {rate(got).strip()}, want {want} %")
                 status = 1

@@ -134,6 +134,7 @@ void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct
 	struct kl_episode *ep = kl_episode_of(f, e->seq, e->payload_len);
 
 	n->session.retransmissions[e->direction & 1]++;
+	f->again_ns = e->time_ns;
 	tell_retransmission(s, n, e);
 	if (!ep)
 		ep = start_episode(s, n, e);

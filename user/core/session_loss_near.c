@@ -302,6 +302,24 @@ static bool late_by_timeout(const struct kl_node *n, uint64_t late_us)
 	       late_us > timeout_us * 85 / 100 && late_us < timeout_us * 115 / 100;
 }
 
+/*
+ * A SIP phone counts from the answer. If that took long, because the keepalive before it or the
+ * answer had to be sent again, this one is late by as much.
+ */
+static bool answer_was_late(const struct kl_node *n, uint64_t late_us)
+{
+	const struct kl_flow_story *asked = &n->flow[KL_TO_CUCM], *answer = &n->flow[KL_TO_PHONE];
+	uint64_t end_ns = answer->last.time_ns;
+
+	if (n->session.schedule.slips < 0)
+		return false;
+	if (answer->again_ns > end_ns)
+		end_ns = answer->again_ns;
+	if (asked->again_ns > end_ns)
+		end_ns = asked->again_ns;
+	return kl_since(end_ns, asked->last.time_ns) / KL_NS_PER_US > late_us / 8;
+}
+
 /* A keepalive of a sender whose numbering does not tell. */
 static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
 			  const struct kl_schedule_seen *seen)
@@ -324,9 +342,11 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 			ms(before->late_us) / 1000, ms(n->session.schedule.period_us) / 1000);
 		tell_unseen(s, n, &story, 1);
 	}
-	push_late(n, e, seen->late ? seen->late_us : 0);
-	if (!seen->late)
+	if (!seen->late || answer_was_late(n, seen->late_us)) {
+		push_late(n, e, 0);
 		return;
+	}
+	push_late(n, e, seen->late_us);
 	if (seen->solved) {
 		for (int i = 1; i < KL_LATE_KEPT; i++)
 			n->late[i].late_us = n->late[i - 1].late_us / 2;

@@ -85,6 +85,7 @@ struct kl_late {
 struct kl_flow_story {
 	struct kl_last last;   /* last.time_ns 0: none */
 	struct kl_last before; /* the one before that */
+	uint64_t again_ns;     /* when something was last sent again; 0: never */
 	struct kl_episode episode[KL_EPISODES];
 	struct kl_hole hole;
 	uint64_t rto_ns;      /* the timeout that ran out last; 0: not seen */
