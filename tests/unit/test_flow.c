@@ -32,6 +32,7 @@ struct sight {
 	__u8 flags; /* 0: ACK */
 	__u32 kind; /* that it must get */
 	bool asks_again;
+	__u16 id;
 };
 
 static __u32 see(const struct sight *t)
@@ -48,6 +49,8 @@ static __u32 see(const struct sight *t)
 		.payload_len = t->len,
 		.flags = t->flags ? t->flags : KL_ACK,
 		.asks_again = t->asks_again,
+		.family = 4,
+		.ip_id = t->id,
 	};
 	__u32 kind = KL_OTHER;
 
@@ -255,6 +258,42 @@ Test(flow, what_the_receiver_misses)
 	SEE('c', '<', 500, 0, 124);
 	cr_expect_eq(flow('>')->hole_seq, 100);
 	cr_expect_eq(flow('>')->hole_ns, asked);
+}
+
+/* What a sender may owe an acknowledgement for, when it speaks. */
+Test(flow, owed)
+{
+	SEE('c', '<', 500, 12, 100);
+	SEE('a', '<', 500, 12, 100);
+	SEE('a', '<', 512, 0, 100);
+	SEE('a', '<', 512, 12, 100);
+	clock_ns += 9000;
+	SEE('a', '>', 100, 12, 524);
+	cr_expect_eq(flow('>')->owed, 2, "a bare acknowledgement asks for none");
+	cr_expect_eq(flow('>')->owed_us, 10);
+	cr_expect_not(flow('>')->note & KL_NOTE_QUIET);
+	SEE('a', '>', 112, 12, 524);
+	cr_expect_eq(flow('>')->owed, 0);
+	cr_expect_eq(flow('>')->owed_us, 0);
+	cr_expect(flow('>')->note & KL_NOTE_QUIET);
+}
+
+Test(flow, numbers_left_out_and_numbers_that_come_late)
+{
+	SEE('a', '>', 100, 12, 500, .id = 0xfffe);
+	SEE('a', '>', 112, 12, 500, .id = 0xffff);
+	cr_expect_eq(flow('>')->id_step, 0);
+	SEE('a', '>', 136, 12, 500, .id = 2);
+	cr_expect_eq(flow('>')->id_step, 2);
+	cr_expect_eq(flow('>')->id_missed, 2);
+	SEE('a', '>', 124, 12, 500, .id = 1);
+	cr_expect_eq(flow('>')->id_step, KL_ID_LATE);
+	cr_expect_eq(flow('>')->id_missed, 1);
+	SEE('a', '>', 148, 12, 500, .id = 3);
+	cr_expect_eq(flow('>')->id_step, 0);
+	SEE('a', '>', 160, 12, 500, .id = 30000);
+	cr_expect_eq(flow('>')->id_step, 0, "numbered in another way");
+	cr_expect_eq(flow('>')->id_steps, 0);
 }
 
 Test(flow, sequence_space)

@@ -315,6 +315,7 @@ Test(parse, a_sack_block_asks_again)
 		__u8 option[24];
 		__u32 option_len;
 		bool want;
+		bool duplicate; /* it says that it got something twice */
 	} cases[] = {
 		{ "none", false, { 0 }, 0, false },
 		{ "a block beyond the acknowledgement",
@@ -336,7 +337,19 @@ Test(parse, a_sack_block_asks_again)
 		  false,
 		  { 1, 1, 5, 10, 0x7f, 0xff, 0xff, 0xf0, 0x80, 0, 0, 1 },
 		  12,
-		  false },
+		  false,
+		  true },
+		{ "a duplicate beyond what is missing",
+		  true,
+		  { 1, 1, 5, 18, 0x80, 0, 0, 50, 0x80, 0, 0, 62, 0x80, 0, 0, 50, 0x80, 0, 0, 74 },
+		  20,
+		  true,
+		  true },
+		{ "two blocks that overlap",
+		  false,
+		  { 1, 1, 5, 18, 0x80, 0, 0, 50, 0x80, 0, 0, 75, 0x80, 0, 0, 50, 0x80, 0, 0, 74 },
+		  20,
+		  true },
 		{ "another option",
 		  false,
 		  { 1, 1, 8, 10, 0x80, 0, 0, 13, 0x80, 0, 0, 25 },
@@ -359,6 +372,7 @@ Test(parse, a_sack_block_asks_again)
 			cr_assert(!s.asks_again || cases[i].want, "%s", l.name);
 		}
 		cr_expect_eq(s.asks_again, cases[i].want, "%s", l.name);
+		cr_expect_eq(s.duplicate_seen, cases[i].duplicate, "%s", l.name);
 	}
 }
 

@@ -121,7 +121,10 @@ static bool is_trusted(const struct kl_flow_story *f, const struct kl_event *e)
  */
 static unsigned missing_copies(const struct kl_event *e, bool unanswered)
 {
-	if (!e->step || e->step > STEP_MAX || (!e->owed && !(e->note & KL_NOTE_QUIET)))
+	if (!e->step || e->step > STEP_MAX)
+		return 0;
+	/* (A probe is to be answered; or others than this connection may count along.) */
+	if (!(e->note & KL_NOTE_QUIET) && (!e->owed || !e->own_numbers))
 		return 0;
 	if (unanswered || e->step <= e->owed)
 		return unanswered ? e->step : 0;
@@ -157,7 +160,8 @@ static bool comes_behind(const struct kl_flow_story *f, const struct kl_event *e
 {
 	if (!(e->note & KL_NOTE_BEHIND) || !f->hole.time_ns || !kl_seq_before(e->seq, f->hole.seq))
 		return false;
-	return is_trusted(f, e) ? e->step != KL_ID_LATE : e->time_ns > f->hole.time_ns + REORDER_NS;
+	return e->own_numbers && is_trusted(f, e) ? e->step != KL_ID_LATE
+						  : e->time_ns > f->hole.time_ns + REORDER_NS;
 }
 
 bool kl_loss_is_numbered(const struct kl_node *n, const struct kl_event *e)
@@ -406,7 +410,7 @@ static void note_shown(const struct kl_node *n, struct kl_flow_story *f, const s
 	unsigned copies = e->step ? e->step - 1U : 0;
 	bool probe = e->owed_us >= TAIL_PROBE_US && e->owed_us > 3 * usual_us(n);
 
-	if (!is_trusted(f, e) || e->step > STEP_MAX || e->owed_us >= SLOW_US)
+	if (!e->own_numbers || !is_trusted(f, e) || e->step > STEP_MAX || e->owed_us >= SLOW_US)
 		return;
 	if (e->owed && !probe)
 		copies = copies > e->owed ? copies - e->owed : 0;
