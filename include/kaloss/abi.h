@@ -102,6 +102,7 @@ struct kl_event {
 	__u32 acked;	   /* what its receiver has acknowledged of this direction; see note */
 	__u32 joined_end;  /* ACK: the end of the last keepalive or answer that it is about */
 	__u32 owed_us;	   /* struct kl_flow, of its direction */
+	__u32 end;	   /* the same, at this side */
 	__u16 copy;	   /* RETRANSMISSION: 2 for the first one */
 	__u16 crossed;	   /* copies of it that passed the far side before this one; see note */
 	__u16 missed;	   /* struct kl_flow, id_missed, of its direction, with this segment */
@@ -119,7 +120,6 @@ struct kl_event {
 	__u8 phone_mac[6];
 	bool own_numbers; /* KL_FLOW_LINUX, of its direction */
 	__u8 owed;	  /* struct kl_flow, of its direction */
-	__u8 pad[4];
 };
 
 _Static_assert(sizeof(struct kl_event) == 120, "no hidden padding");

@@ -59,6 +59,7 @@ KL_INLINE void kl_event_fill(struct kl_event *ret, __u8 type, __u64 id, const st
 	ret->own_numbers = f->flags & KL_FLOW_LINUX;
 	ret->owed = f->owed;
 	ret->owed_us = f->owed_us;
+	ret->end = f->end[at->side & 1];
 	ret->vlan = c->vlan;
 	ret->type = type;
 	ret->direction = (__u8)at->direction;

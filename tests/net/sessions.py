@@ -109,17 +109,18 @@ class Case:
 
     def backoff(self, phone, cycles):
         """The timeouts, as kaloss tells them, against how late the first passing copies came. It
-        tells none before it knows the period; then what it tells is right and doubles."""
+        tells none while it does not know the period; what it tells is right, and doubles."""
         want = self.late(cycles)
         told = {r["seq"]: r["rto_ms"] / 1000 for r in self.of("retransmission", phone)
                 if r["direction"] == "to_cucm" and r["rto_ms"] is not None}
         true = {c.frame.seq: c.late for c in cycles if c.dropped and c.late is not None}
-        got = [t for _, t in sorted(told.items())]
+        got = [told.get(seq) for seq in true]
         right = all(seq in true and abs(t - true[seq]) < max(SLACK, SHARE * true[seq])
                     for seq, t in told.items())
-        enough = len(got) >= len(want) - 3 and cycles and told.get(max(true, default=0))
-        check(right and enough and doubles(got), f"{phone}: the timeout of the last cycles",
-              f"{ms(got)}, truly {ms(want)}")
+        enough = len(told) >= len(want) - 3 and got and got[-1]
+        double = all(doubles(pair) for pair in zip(got, got[1:]) if all(pair))
+        check(right and enough and double, f"{phone}: the timeouts",
+              f"{ms(t or 0 for t in got)}, truly {ms(want)}")
 
     def unregistered(self, phone, cycles):
         period, at = self.args.period_ms / 1000, self.gone[phone]

@@ -126,9 +126,15 @@ static unsigned missing_copies(const struct kl_event *e, bool unanswered)
 	/* (A probe is to be answered; or others than this connection may count along.) */
 	if (!(e->note & KL_NOTE_QUIET) && (!e->owed || !e->own_numbers))
 		return 0;
-	if (unanswered || e->step <= e->owed)
-		return unanswered ? e->step : 0;
-	return e->step - e->owed;
+	if (unanswered && e->owed) {
+		/* Each timeout takes longer than the one before. */
+		unsigned most = 1;
+
+		while (most < e->step && e->owed_us >= (2U * SLOW_US) << (most - 1))
+			most++;
+		return most;
+	}
+	return e->step > e->owed ? e->step - e->owed : 0;
 }
 
 /* Is a number left out just before this segment, by a sender that spoke unasked? */
@@ -195,9 +201,12 @@ static void tell_passed(struct kl_sessions *s, struct kl_node *n, const struct k
 	struct kl_flow_story *f = &n->flow[e->direction & 1];
 	struct kl_hole hole = f->hole;
 	struct kl_story story = unseen(n, e, late_us * KL_NS_PER_US);
-	unsigned again = is_trusted(f, e) ? missing_copies(e, e->owed_us >= SLOW_US) : 0;
+	unsigned again = 0;
 	bool fills = !kl_seq_before(e->seq + e->payload_len, hole.seq);
 
+	/* (With payload, what passed it may have been sent again meanwhile, too.) */
+	if (is_trusted(f, e) && !hole.len)
+		again = missing_copies(e, e->owed_us >= SLOW_US);
 	if (fills)
 		f->hole = (struct kl_hole){};
 	if (fills && hole.copies && e->seq + e->payload_len == hole.seq && e->acked == e->seq)
@@ -497,6 +506,27 @@ static void tell_between_copies(struct kl_sessions *s, struct kl_node *n, const 
 	kl_loss_tell(s, n, &story, missing);
 }
 
+/* What was left out before a repeated segment may have been another one, if that was under way,
+ * too: the last one is repeated first. */
+static bool is_alone(const struct kl_flow_story *f, const struct kl_event *e)
+{
+	const struct kl_last *both[] = { &f->last, &f->before };
+	uint64_t first_ns = 0;
+
+	if (kl_seq_before(e->seq + e->payload_len, e->end))
+		return false;
+	for (int i = 0; i < 2; i++) {
+		if (both[i]->time_ns && both[i]->seq == e->seq)
+			first_ns = both[i]->time_ns;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (both[i]->time_ns && both[i]->seq != e->seq &&
+		    kl_since(first_ns, both[i]->time_ns) < SLOW_US * KL_NS_PER_US)
+			return false;
+	}
+	return first_ns;
+}
+
 void kl_loss_between_copies(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
 	struct kl_flow_story *f = &n->flow[e->direction & 1];
@@ -510,9 +540,9 @@ void kl_loss_between_copies(struct kl_sessions *s, struct kl_node *n, const stru
 			n->clean_sample = false;
 	}
 	/* Who repeats what was acknowledged in data did not get the data, and owes nothing. */
-	if (is_trusted(f, e) && !(e->note & KL_NOTE_HOLE))
-		missing = missing_copies(
-			e, e->owed_us >= (kl_is_acked_already(e) ? ARRIVED_US : SLOW_US));
+	if (is_trusted(f, e) && !(e->note & KL_NOTE_HOLE) && is_alone(f, e))
+		missing = missing_copies(e, kl_is_acked_already(e) && e->owed == 1 &&
+						    e->owed_us >= ARRIVED_US);
 	if (missing)
 		tell_between_copies(s, n, e, missing);
 }
