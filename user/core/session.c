@@ -383,9 +383,9 @@ int kl_sessions_learn(struct kl_sessions *s, const struct kl_event *e,
 static void forget_open_matters(struct kl_node *n)
 {
 	for (int d = 0; d < KL_DIRECTIONS; d++) {
-		n->flow[d].episode = (struct kl_episode){};
-		n->flow[d].last.time_ns = 0;
-		n->flow[d].hole_ns = 0;
+		memset(n->flow[d].episode, 0, sizeof(n->flow[d].episode));
+		n->flow[d].last.time_ns = n->flow[d].before.time_ns = 0;
+		n->flow[d].hole.time_ns = 0;
 	}
 	memset(n->late, 0, sizeof(n->late));
 	n->growth = (struct kl_growth){};

@@ -83,7 +83,7 @@ void kl_forecast_got_through(struct kl_node *n)
 	uint64_t delay_us = n->session.schedule.late_us +
 			    (copy_ns - f->last.time_ns) / KL_NS_PER_US;
 	uint64_t before = n->growth.delay_us, slack_us = kl_schedule_slack_us(&n->session.schedule);
-	bool sure = again || (n->late[0].told && n->late[0].seq == f->last.seq);
+	bool sure = ep || (n->late[0].told && n->late[0].seq == f->last.seq);
 
 	/* Of delays that are known to be timeouts a rough doubling will do. */
 	if (before >= KL_SCHEDULE_LATE_MIN_US &&

@@ -5,8 +5,8 @@
  *              just before a keepalive or an answer, and the sender had nothing else to send: no
  *              acknowledgement was due, or it would have come with the answer, which was late.
  *              (Of a sender whose SYN does not show that it numbers each connection by itself, more
- *              is asked: that the keepalive is late, or that the others never had a number left
- *              out)
+ *              is asked: that the keepalive is late, as others before it were before which a number
+ *              was left out, and hardly any on time)
  *   order      bytes behind it were seen before it, and it was numbered after them or came much
  *              later. Where the last of two is repeated first (RFC 8985, tail loss probe), it was
  *              lost, too
@@ -33,6 +33,7 @@ enum {
 	STEP_MAX = 8,	  /* more packets are not copies of one segment */
 	STEPS_ENOUGH = 2, /* numbers one by one, before a gap means something */
 	WHOLE_ENOUGH = 4, /* unasked segments that show how a sender numbers */
+	LATE_ENOUGH = 3,  /* late ones with a number left out, and hardly any on time */
 	ANSWERS_ENOUGH = 4,
 };
 
@@ -174,7 +175,7 @@ bool kl_loss_is_numbered(const struct kl_node *n, const struct kl_event *e)
 {
 	const struct kl_flow_story *f = &n->flow[e->direction & 1];
 
-	return is_trusted(f, e) && (leaves_out(f, e) || comes_behind(f, e));
+	return e->own_numbers && is_trusted(f, e) && (leaves_out(f, e) || comes_behind(f, e));
 }
 
 /* The segment that showed the hole was lost itself before it came. */
@@ -219,35 +220,44 @@ static void tell_passed(struct kl_sessions *s, struct kl_node *n, const struct k
 
 /* ---- Keepalives ---- */
 
+/*
+ * Of a sender whose SYN does not say that it numbers each connection by itself: is a number left
+ * out only before what comes late? Others that count along would do so before any.
+ */
+static bool tells_by_lateness(const struct kl_flow_story *f)
+{
+	return f->quiet_whole >= WHOLE_ENOUGH && f->late_odd >= LATE_ENOUGH &&
+	       f->quiet_odd * 4 <= f->late_odd;
+}
+
 /* By the numbering. Returns how many copies are missing; *ret_sure: the numbering decides. */
 static unsigned missing_by_number(struct kl_node *n, const struct kl_event *e,
 				  const struct kl_schedule_seen *seen, bool *ret_sure)
 {
 	struct kl_flow_story *f = &n->flow[KL_TO_CUCM];
-	uint64_t slack_us = kl_schedule_slack_us(&n->session.schedule);
-	bool knows_time = !seen->first && slack_us && !seen->new_period;
+	bool knows_time = !seen->first && n->session.schedule.period_us && !seen->new_period;
 	bool late = knows_time && seen->late;
 
 	*ret_sure = kl_is_numbered(f, e->steps) && (f->quiet_whole || e->own_numbers);
-	if ((e->note & KL_NOTE_HOLE) || e->steps < STEPS_ENOUGH)
+	if (e->note & KL_NOTE_HOLE)
 		return 0;
 	if (!(e->note & KL_NOTE_QUIET))
 		return is_trusted(f, e) ? missing_copies(e, late && e->owed_us >= SLOW_US) : 0;
-	if (!e->step) {
+	if (!e->step && e->steps >= STEPS_ENOUGH) {
 		f->quiet_whole += f->quiet_whole < UINT16_MAX;
 		return 0;
 	}
-	if (!leaves_out(f, e))
+	if (e->own_numbers)
+		return e->steps >= STEPS_ENOUGH && leaves_out(f, e) ? e->step : 0;
+	/* Perhaps others count along, on time and late alike. Then this is no loss. */
+	*ret_sure = false;
+	if (seen->first)
 		return 0;
-	if (e->own_numbers || late)
-		return e->step;
-	/* On time: what was left out was something else, counted along. (Where jitter hides a
-	 * timeout it is not known.) */
-	if (knows_time && slack_us * KL_NS_PER_US < 2 * KL_TIMEOUT_MIN_NS)
+	if (late && e->step && e->step <= STEP_MAX)
+		f->late_odd += f->late_odd < UINT16_MAX;
+	else
 		f->quiet_odd += f->quiet_odd < UINT16_MAX;
-	else if (f->quiet_whole >= WHOLE_ENOUGH)
-		return e->step;
-	return 0;
+	return late && leaves_out(f, e) && tells_by_lateness(f) ? e->step : 0;
 }
 
 static void tell_numbered(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
@@ -341,7 +351,7 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 
 	/* The old schedule goes on after a silence: it was no change of period. */
 	if (before->late_us && !before->told && !seen->late && !seen->new_period &&
-	    before->late_us > n->session.schedule.period_us * 8 / 10) {
+	    before->silent) {
 		struct kl_story story = unseen(n, e, before->late_us * KL_NS_PER_US);
 
 		before->told = true;
@@ -360,6 +370,7 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 		return;
 	}
 	push_late(n, e, seen->late_us);
+	n->late[0].silent = seen->periods_silent > 0;
 	if (seen->solved) {
 		for (int i = 1; i < KL_LATE_KEPT; i++)
 			n->late[i].late_us = n->late[i - 1].late_us / 2;
