@@ -167,9 +167,7 @@ static __u16 number(struct stage *st, struct stage_end *end)
 	case BY_CONNECTION:
 	case BY_ONE:
 	case BY_COUNTER:
-		if (!++end->id)
-			end->id = 1;
-		return end->id;
+		return ++end->id;
 	case AT_RANDOM:
 		return (__u16)(1 + stage_random(st) * 65534);
 	case CONSTANT:

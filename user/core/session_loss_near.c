@@ -12,7 +12,8 @@
  *              lost, too
  *   growth     three keepalives in a row came late, each twice as late as the one before
  *   timeout    it is late by just the timeout that this sender was seen to use
- *   silence    whole periods passed in which nothing came, and then the old schedule went on
+ *   silence    nothing came for about a period or more, and then the next one right behind it: its
+ *              sender had gone on. (One that paused, or a clock that stepped, has nothing waiting.)
  * Where a sender is known to number its packets one by one and no number is left out, nothing was
  * lost, however late it came: the last three are for those who do not.
  */
@@ -349,20 +350,19 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 {
 	struct kl_late *before = &n->late[0];
 
-	/* The old schedule goes on after a silence: it was no change of period. */
+	/* The old schedule went on during a silence: it was no change of period, and no pause. */
 	if (before->late_us && !before->told && !seen->late && !seen->new_period &&
-	    before->silent) {
+	    before->silent && seen->interval_us < n->session.schedule.period_us / 2) {
 		struct kl_story story = unseen(n, e, before->late_us * KL_NS_PER_US);
 
 		before->told = true;
 		story.time_ns = before->time_ns - before->late_us * KL_NS_PER_US;
 		story.seq = before->seq;
 		story.length = before->len;
-		snprintf(
-			story.text, sizeof(story.text),
-			"nothing came for %.1f s longer than its period of %.1f s, on a connection "
-			"that lived on; then the old schedule went on",
-			ms(before->late_us) / 1000, ms(n->session.schedule.period_us) / 1000);
+		snprintf(story.text, sizeof(story.text),
+			 "nothing came for %.1f s longer than its period of %.1f s, and then the "
+			 "next one right behind it: the old schedule had gone on",
+			 ms(before->late_us) / 1000, ms(n->session.schedule.period_us) / 1000);
 		tell_unseen(s, n, &story, 1);
 	}
 	if (!seen->late || answer_was_late(n, seen->late_us)) {

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * session-cost: what the sessions cost: memory of one, time for an event, and time for an advance
+ * of 250 ms with 1 000, 10 000 and 100 000 of them. All of them send keepalives every 30 s, evenly
+ * spread, each answered. Times are told as such and as ratios, for machines differ.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/session_state.h"
+
+enum {
+	ADVANCES = 4 * 60, /* two periods */
+	PERIOD_TICKS = 4 * 30,
+};
+
+#define TICK_NS (250 * KL_NS_PER_MS)
+
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static long resident_bytes(void)
+{
+	long pages = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || fscanf(f, "%ld %ld", &pages, &resident) != 2)
+		resident = 0;
+	if (f)
+		fclose(f);
+	return resident * sysconf(_SC_PAGESIZE);
+}
+
+static void feed(struct kl_sessions *s, struct kl_event *e)
+{
+	if (kl_sessions_feed(s, e, NULL, 0))
+		abort();
+}
+
+struct cost {
+	double event_ns, advance_ns;
+	long bytes;
+};
+
+/* One tick's keepalives and answers. Returns how many events that were. */
+static unsigned beat(struct kl_sessions *s, unsigned count, unsigned tick, __u64 now)
+{
+	struct kl_event e = { .steps = 200, .own_numbers = true, .ends.family = 4 };
+	unsigned events = 0, round = tick / PERIOD_TICKS;
+
+	for (unsigned i = tick % PERIOD_TICKS; i < count; i += PERIOD_TICKS, events += 2) {
+		e.conn_id = i + 1;
+		e.ends.phone[0] = i;
+		e.ends.cucm_port = 2000;
+		e.time_ns = now + i % 997 * 100 * KL_NS_PER_US;
+		e.type = KL_EVENT_SEGMENT;
+		e.direction = KL_TO_CUCM;
+		e.kind = KL_SCCP_KEEPALIVE;
+		e.payload_len = 12;
+		e.note = KL_NOTE_QUIET;
+		e.seq = 12 * round;
+		feed(s, &e);
+		e.time_ns += KL_NS_PER_MS;
+		e.direction = KL_TO_PHONE;
+		e.kind = KL_SCCP_KEEPALIVE_ACK;
+		e.note = KL_NOTE_ACKS;
+		e.joined_end = 12 * round + 12;
+		feed(s, &e);
+	}
+	return events;
+}
+
+static struct cost measure(unsigned count)
+{
+	struct kl_sessions_config config = { .deadline_ns = 1000 * KL_NS_PER_MS,
+					     .two_sided = true };
+	long before = resident_bytes();
+	double fed = 0, advanced = 0;
+	struct kl_sessions *s;
+	unsigned events = 0, tick;
+	__u64 now = 5000 * 1000 * KL_NS_PER_MS;
+	struct cost ret;
+
+	if (kl_sessions_new(&config, &s))
+		abort();
+	/* Four rounds until all is learnt. */
+	for (tick = 0; tick < 4 * PERIOD_TICKS; tick++, now += TICK_NS) {
+		beat(s, count, tick, now);
+		kl_sessions_advance(s, now);
+	}
+	ret.bytes = (resident_bytes() - before) / (long)count;
+	for (unsigned i = 0; i < ADVANCES; i++, tick++, now += TICK_NS) {
+		double start = now_ns(), middle;
+
+		events += beat(s, count, tick, now);
+		middle = now_ns();
+		kl_sessions_advance(s, now);
+		fed += middle - start;
+		advanced += now_ns() - middle;
+	}
+	ret.event_ns = fed / events;
+	ret.advance_ns = advanced / ADVANCES;
+	kl_sessions_free(s);
+	return ret;
+}
+
+int main(void)
+{
+	static const unsigned counts[] = { 1000, 10000, 100000 };
+	struct cost first = { 0 };
+
+	printf("a session: %zu bytes, its state %zu in all\n", sizeof(struct kl_session),
+	       sizeof(struct kl_node));
+	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct cost c = measure(counts[i]);
+
+		if (!i)
+			first = c;
+		printf("%6u sessions: %5.0f ns an event (%.1f times that of 1000), %8.0f ns an "
+		       "advance (%.2f ns a session), %ld bytes resident each\n",
+		       counts[i], c.event_ns, c.event_ns / first.event_ns, c.advance_ns,
+		       c.advance_ns / counts[i], c.bytes);
+	}
+	return 0;
+}
