@@ -6,7 +6,7 @@
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
 #   make soak       ten minutes of random loss at three places (as root)
-#   make bench      what a packet costs
+#   make bench      what a packet costs, and what a session does
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #   make fuzz-capture, make corpus-capture: the same for capture files
 #   make fuzz-session, make corpus-session: and for messages and sessions
@@ -50,6 +50,7 @@ LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones 
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
+	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/pair/truth
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
@@ -138,6 +139,9 @@ $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c
 
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
 		$(BUILD)/tests/packets/packets.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/bench/session-cost: $(BUILD)/tests/bench/session_cost.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/tests/packets/packets.o \
@@ -240,8 +244,9 @@ SOAK_SEED ?= 1
 soak: all lab-tools
 	tests/net/soak.sh $(SOAK_CONNECTIONS) $(SOAK_SECONDS) $(SOAK_SEED)
 
-bench: $(BUILD)/tests/bench/packet-cost
-	$<
+bench: $(BUILD)/tests/bench/packet-cost $(BUILD)/tests/bench/session-cost
+	$(BUILD)/tests/bench/packet-cost
+	$(BUILD)/tests/bench/session-cost
 
 # ---- upkeep ----
 

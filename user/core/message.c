@@ -139,7 +139,7 @@ static bool read_number(const char *at, const char *end, uint32_t *ret)
 
 	while (at < end && isdigit((unsigned char)*at) && n <= UINT32_MAX / 10)
 		n = n * 10 + (uint64_t)(*at++ - '0');
-	if (at == start || n > UINT32_MAX)
+	if (at == start || n > UINT32_MAX || (at < end && isdigit((unsigned char)*at)))
 		return false;
 	*ret = (uint32_t)n;
 	return true;
