@@ -70,7 +70,8 @@ static struct phone *get_phone(struct kl_phones *p, const struct kl_endpoints *e
 
 static void put_phone(struct kl_phones *p, struct phone *phone)
 {
-	if (phone->sessions || phone->devices)
+	/* (Itself is in the table, so there is one.) */
+	if (phone->sessions || phone->devices || !p->phones)
 		return;
 	HASH_DEL(p->phones, phone);
 	free(phone);

@@ -138,6 +138,23 @@ static void keep_interval(struct kl_schedule *s, uint64_t interval_us, bool lost
 	s->seen++;
 }
 
+/* Of another period: they would be mixed with those of this one. */
+static void forget_older(struct kl_schedule *s)
+{
+	uint32_t last[KL_SCHEDULE_LEARN];
+	uint8_t unclean = 0;
+
+	for (unsigned i = 0; i < KL_SCHEDULE_LEARN; i++) {
+		unsigned at = (s->seen - KL_SCHEDULE_LEARN + i) % KL_SCHEDULE_INTERVALS;
+
+		last[i] = s->recent_us[at];
+		unclean |= (uint8_t)((s->unclean >> at & 1) << i);
+	}
+	memcpy(s->recent_us, last, sizeof(last));
+	s->unclean = unclean;
+	s->seen = KL_SCHEDULE_LEARN;
+}
+
 /* Returns whether the period is a new one. */
 static bool learn(struct kl_schedule *s)
 {
@@ -151,6 +168,7 @@ static bool learn(struct kl_schedule *s)
 		     2ULL * s->jitter_us)) {
 		s->source = KL_PERIOD_LEARNT;
 		s->period_us = now_us;
+		forget_older(s);
 		return true;
 	}
 	/* Follow slowly what a phone's clock makes of it. */

@@ -47,7 +47,7 @@ struct kl_schedule {
 	uint8_t unclean; /* of recent_us, by bit: an end of it is known to be late */
 	bool was_lost;
 	uint32_t grown_us; /* lateness of the last one, to be doubled; 0: on time */
-	uint32_t seen;	   /* intervals in all */
+	uint32_t seen;	   /* intervals of this period */
 	uint8_t source;	   /* enum kl_schedule_source */
 	uint8_t doublings; /* in a row */
 	uint8_t late_run;  /* that do not double */
