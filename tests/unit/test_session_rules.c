@@ -90,6 +90,15 @@ static __u64 the_ack_is_lost_after_it_passed(struct stage *st, __u64 at, __u64 p
 	return at + period_ns;
 }
 
+/* It arrives, the answer takes long, and the needless second copy is lost between. */
+static __u64 the_last_copy_is_lost_between(struct stage *st, __u64 at, __u64 period_ns)
+{
+	stage_say(st, at, KL_TO_CUCM, st->keepalive.data, st->keepalive.len, ARRIVES);
+	stage_again(st, at + 2 * RTO_NS, KL_TO_CUCM, &st->keepalive, LOST_BETWEEN);
+	stage_answer(st, at + 3 * RTO_NS);
+	return at + period_ns;
+}
+
 static __u64 the_period_doubles(struct stage *st, __u64 at, __u64 period_ns)
 {
 	for (unsigned i = 0; i < 10; i++, at += 2 * period_ns)
@@ -205,6 +214,16 @@ static const struct {
 	{ "lost between is not inferred", a_copy_is_lost_between, { KL_SCCP }, 30, .between = 1 },
 	{ "lost beyond", a_copy_is_lost_beyond, { KL_SCCP }, 30, .cucm_side = 1 },
 	{ "the ack is lost", the_ack_is_lost, { KL_SCCP }, 30, .acks_lost = 1 },
+	{ "the ack is lost, IPv6: a duplicate is reported",
+	  the_ack_is_lost,
+	  { KL_SCCP, .ipv6 = true },
+	  30,
+	  .acks_lost = 1 },
+	{ "the last copy is lost between",
+	  the_last_copy_is_lost_between,
+	  { KL_SCCP },
+	  30,
+	  .between = 1 },
 	{ "the ack is lost near the phone",
 	  the_ack_is_lost_after_it_passed,
 	  { KL_SCCP },
