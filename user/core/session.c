@@ -182,6 +182,7 @@ static void clear(struct kl_node *n, uint64_t now_ns)
 	memset(n->tls_len, 0, sizeof(n->tls_len));
 	n->growth = (struct kl_growth){};
 	n->given_up_ns = 0;
+	n->gap_ns = 0;
 	n->answer_due_ns = 0;
 	n->clean_sample = false;
 }
@@ -397,6 +398,7 @@ void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns)
 {
 	for (struct kl_node *n = s->nodes; n; n = n->hh.next) {
 		forget_open_matters(n);
+		n->gap_ns = now_ns;
 		/* It is not known what reached the server meanwhile: nothing is held to be overdue. */
 		if (n->session.ok_ns)
 			n->session.ok_ns = now_ns;

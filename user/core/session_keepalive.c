@@ -8,6 +8,12 @@ enum {
 	BACKUP_AFTER = 3, /* keepalives that are acknowledged, and never one answered */
 };
 
+/*
+ * How long what a gap held up may take to come through. It comes in bursts that overrun queues on
+ * all sides: losses, but of the gap and of no place in particular.
+ */
+#define AFTER_GAP_NS (10000 * KL_NS_PER_MS)
+
 /* Under TLS, of records closer than this none is a keepalive. */
 #define TLS_INTERVAL_MIN_US 1000000
 
@@ -170,6 +176,10 @@ static void got_through(struct kl_node *n, const struct kl_event *e)
 	last->got_through = true;
 	n->session.ok_ns = e->time_ns;
 	kl_forecast_got_through(n);
+	/* Behind a gap all is well again once one keepalive goes as it should. */
+	if (n->gap_ns && e->time_ns > n->gap_ns + AFTER_GAP_NS &&
+	    !kl_episode_of(&n->flow[KL_TO_CUCM], last->seq, last->len))
+		n->gap_ns = 0;
 }
 
 static void see_answer(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)

@@ -32,6 +32,8 @@ void kl_loss_tell(struct kl_sessions *s, struct kl_node *n, struct kl_story *sto
 {
 	__u32 d = story->direction & 1;
 
+	if (n->gap_ns)
+		return; /* it may have passed, and not been seen */
 	n->session.lost[d][story->where] += count;
 	s->inferred[d][story->where] += count;
 	for (unsigned i = 0; i < count; i++)

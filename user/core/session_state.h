@@ -108,6 +108,7 @@ struct kl_node {
 	struct kl_flow_story flow[KL_DIRECTIONS];
 	struct kl_late late[KL_LATE_KEPT]; /* the last ones, newest first */
 	struct kl_growth growth;
+	uint64_t gap_ns;      /* since when, after a gap, nothing is inferred; 0: there is no gap */
 	uint64_t given_up_ns; /* when a forecast did not come true: no new one until it is well */
 	uint64_t tls_ns[2];   /* candidates for the keepalive under TLS */
 	uint32_t tls_len[2];
