@@ -6,7 +6,8 @@
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
 #   make soak       ten minutes of random loss at three places (as root)
-#   make bench      what a packet costs, and what a session does
+#   make bench      what a packet costs, a session, and a diagnosis of captures (as root; some minutes)
+#   make bench-captures: the last alone, also with its memory at other sizes
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #   make fuzz-capture, make corpus-capture: the same for capture files
 #   make fuzz-session, make corpus-session: and for messages and sessions
@@ -52,11 +53,11 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
-	$(BUILD)/tests/pair/truth
+	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench fuzz corpus \
-	fuzz-capture corpus-capture fuzz-session corpus-session include-directions
+.PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
+	fuzz corpus fuzz-capture corpus-capture fuzz-session corpus-session include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -151,6 +152,9 @@ $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/
 $(BUILD)/tests/bench/read-capture: $(BUILD)/tests/bench/read_capture.o $(BUILD)/tests/packets/packets.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -lpthread -o $@
 
+$(BUILD)/tests/bench/measure: $(BUILD)/tests/bench/measure.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
 # (A pattern would add nothing: only named targets take further prerequisites.)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETON)
 
@@ -244,9 +248,15 @@ SOAK_SEED ?= 1
 soak: all lab-tools
 	tests/net/soak.sh $(SOAK_CONNECTIONS) $(SOAK_SECONDS) $(SOAK_SEED)
 
-bench: $(BUILD)/tests/bench/packet-cost $(BUILD)/tests/bench/session-cost
+CAPTURES_BENCH := $(BUILD)/kaloss $(addprefix $(BUILD)/tests/bench/,make-capture measure)
+
+bench: $(BUILD)/tests/bench/packet-cost $(BUILD)/tests/bench/session-cost $(CAPTURES_BENCH)
 	$(BUILD)/tests/bench/packet-cost
 	$(BUILD)/tests/bench/session-cost
+	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh
+
+bench-captures: $(CAPTURES_BENCH)
+	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --memory 1000000,10000000
 
 # ---- upkeep ----
 

@@ -51,7 +51,8 @@ struct side {
 	const char *path;
 	struct pcap_writer writer;
 	double offset_ns;
-	double drift; /* seconds a second */
+	double drift;	   /* seconds a second */
+	uint64_t begin_ns; /* true time */
 	uint64_t last_ns;
 	uint64_t packets;
 };
@@ -148,7 +149,7 @@ static void write_at(struct side *s, uint64_t at_ns, const struct pkt *p)
 	uint64_t clock = options.start_s * NS_PER_S + at_ns +
 			 (uint64_t)(int64_t)llround(s->offset_ns + elapsed * s->drift);
 
-	if (!s->path)
+	if (!s->path || at_ns < s->begin_ns)
 		return;
 	if (clock < s->last_ns)
 		clock = s->last_ns;
@@ -331,6 +332,7 @@ static void usage(FILE *to)
 	      "(0)\n"
 	      "  --offset-ms MS       the cucm side's clock is ahead by this (0)\n"
 	      "  --drift-ppm PPM      and runs faster by this (0)\n"
+	      "  --late-ms MS         the cucm side's capture begins this much later (0)\n"
 	      "  --vlan ID            of the signalling (none)\n"
 	      "  --snaplen BYTES      (262144)\n"
 	      "  --format pcap|pcapng (pcap)\n"
@@ -347,6 +349,7 @@ static const struct option long_options[] = {
 	{ "loss", required_argument, NULL, 'l' },
 	{ "offset-ms", required_argument, NULL, 'o' },
 	{ "drift-ppm", required_argument, NULL, 'd' },
+	{ "late-ms", required_argument, NULL, 't' },
 	{ "snaplen", required_argument, NULL, 'S' },
 	{ "format", required_argument, NULL, 'f' },
 	{ "vlan", required_argument, NULL, 'v' },
@@ -381,6 +384,9 @@ static int set_option(int option)
 		return 0;
 	case 'd':
 		sides[KL_CUCM].drift = strtod(optarg, NULL) * 1e-6;
+		return 0;
+	case 't':
+		sides[KL_CUCM].begin_ns = (uint64_t)(strtod(optarg, NULL) * 1e6);
 		return 0;
 	case 'S':
 		options.snaplen = (uint32_t)strtoul(optarg, NULL, 10);
