@@ -32,7 +32,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvl
 ALL_CPPFLAGS := -D_GNU_SOURCE -DKL_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBS)) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS)
-ALL_LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lm $(LDLIBS)
+ALL_LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lm -pthread $(LDLIBS)
 ifeq ($(SANITIZE),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -150,7 +150,7 @@ $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
 
 $(BUILD)/tests/bench/read-capture: $(BUILD)/tests/bench/read_capture.o $(BUILD)/tests/packets/packets.o $(LIB)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -lpthread -o $@
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/measure: $(BUILD)/tests/bench/measure.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@

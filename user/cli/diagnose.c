@@ -16,14 +16,10 @@
 #include "core/names.h"
 #include "core/replay.h"
 #include "report/report.h"
-#include "source/capture.h"
+#include "source/capture_ahead.h"
 #include "cli/capture_remarks.h"
 #include "source/ports.h"
 #include "util/cleanup.h"
-
-enum {
-	COVER_EVERY = 256, /* segments between two looks at what was covered */
-};
 
 /* A pause between two files that is longer than this is one in which nothing was captured. */
 #define PAUSE_NS (5ULL * 1000000000)
@@ -36,9 +32,10 @@ struct side {
 	char *names; /* what paths point into */
 	const char *paths[KL_CAPTURES_MAX];
 	size_t path_count;
+	struct kl_ahead *ahead;
+	const struct kl_batch *batch;
+	size_t taken; /* of it */
 	size_t ranges_told;
-	size_t *drops_told; /* by file */
-	uint64_t segments;
 	bool began;
 	bool ended;
 };
@@ -114,20 +111,6 @@ static int take_settled(struct diagnose *d)
 
 /* ---- What the captures cover ---- */
 
-static void tell_drops(struct diagnose *d, uint32_t side, size_t index,
-		       const struct kl_capture_file *file)
-{
-	size_t *told = &d->side[side].drops_told[index];
-
-	for (; *told < file->drop_count; (*told)++) {
-		const struct kl_capture_drop *drop = &file->drops[*told];
-
-		kl_pair_cover(d->pair, side, KL_COVER_DROPPED,
-			      drop->from_ns ? drop->from_ns : file->first_ns,
-			      drop->to_ns ? drop->to_ns : file->last_ns);
-	}
-}
-
 static void tell_gap(struct diagnose *d, uint32_t side, uint64_t from_ns, uint64_t to_ns)
 {
 	struct kl_pair_clock clock = {};
@@ -141,45 +124,40 @@ static void tell_gap(struct diagnose *d, uint32_t side, uint64_t from_ns, uint64
 	kl_replay_gap(d->replay, to_ns);
 }
 
+/* What a batch's coverage says of the time before its end: told before its segments. */
 static void tell_coverage(struct diagnose *d, uint32_t side)
 {
 	struct side *s = &d->side[side];
-	struct kl_capture_coverage v;
+	const struct kl_batch *b = s->batch;
 
-	kl_capture_coverage(s->capture, &v);
-	if (!v.range_count)
+	if (!b->range_count)
 		return;
 	if (d->pair && !s->began)
-		kl_pair_cover(d->pair, side, KL_COVER_BEGAN, v.ranges[0].first_ns, 0);
+		kl_pair_cover(d->pair, side, KL_COVER_BEGAN, b->ranges[0].first_ns, 0);
 	s->began = true;
-	for (; s->ranges_told + 1 < v.range_count; s->ranges_told++) {
-		const struct kl_capture_range *range = &v.ranges[s->ranges_told];
+	for (; s->ranges_told + 1 < b->range_count; s->ranges_told++) {
+		const struct kl_capture_range *range = &b->ranges[s->ranges_told];
 		uint64_t pause_ns = range[1].first_ns - range->last_ns;
-		uint64_t usual_ns = v.total.packets ? (range->last_ns - v.ranges[0].first_ns) /
-							      v.total.packets
-						    : 0;
+		uint64_t usual_ns = b->packets
+					    ? (range->last_ns - b->ranges[0].first_ns) / b->packets
+					    : 0;
 
 		if (pause_ns > PAUSE_NS && pause_ns > PAUSE_DISTANCES * usual_ns)
 			tell_gap(d, side, range->last_ns, range[1].first_ns);
 	}
-	if (!d->pair)
-		return;
-	for (size_t i = 0; i < v.file_count; i++)
-		tell_drops(d, side, i, &v.files[i]);
-	kl_pair_cover(d->pair, side, KL_COVER_READ, 0, v.ranges[v.range_count - 1].last_ns);
+	for (size_t i = 0; d->pair && i < b->drop_count; i++)
+		kl_pair_cover(d->pair, side, KL_COVER_DROPPED, b->drops[i].from_ns,
+			      b->drops[i].to_ns);
 }
 
 static void end_side(struct diagnose *d, uint32_t side)
 {
-	struct kl_capture_coverage v;
+	const struct kl_batch *b = d->side[side].batch;
 
 	d->side[side].ended = true;
-	if (!d->pair)
-		return;
-	tell_coverage(d, side);
-	kl_capture_coverage(d->side[side].capture, &v);
-	kl_pair_cover(d->pair, side, KL_COVER_ENDED, 0,
-		      v.range_count ? v.ranges[v.range_count - 1].last_ns : 0);
+	if (d->pair)
+		kl_pair_cover(d->pair, side, KL_COVER_ENDED, 0,
+			      b->range_count ? b->ranges[b->range_count - 1].last_ns : 0);
 }
 
 /* ---- Reading ---- */
@@ -193,7 +171,6 @@ static uint64_t reference_of(uint32_t side, const struct kl_captured *c)
 
 static int take_segment(struct diagnose *d, uint32_t side, const struct kl_captured *c)
 {
-	struct side *s = &d->side[side];
 	struct kl_sight_input in = {
 		.time_ns = c->time_ns,
 		.segment = &c->segment,
@@ -203,12 +180,10 @@ static int take_segment(struct diagnose *d, uint32_t side, const struct kl_captu
 	};
 	bool retransmission, duplicate;
 	struct kl_sight sight;
-	int r = kl_sighter_see(s->sighter, &in, &sight);
+	int r = kl_sighter_see(d->side[side].sighter, &in, &sight);
 
 	if (r)
 		return r;
-	if (s->segments++ % COVER_EVERY == 0)
-		tell_coverage(d, side);
 	if (!d->pair) {
 		if (c->is_fragment)
 			return 0;
@@ -243,6 +218,23 @@ static void show_progress(struct diagnose *d)
 	kl_progress_show(&d->progress, captures, KL_SIDES);
 }
 
+static int next_segment(struct diagnose *d, uint32_t side, const struct kl_captured **ret,
+			struct kl_error *err)
+{
+	struct side *s = &d->side[side];
+
+	while (!s->batch || s->taken == s->batch->count) {
+		int r = kl_ahead_next(s->ahead, &s->batch, err);
+
+		if (r <= 0)
+			return r;
+		s->taken = 0;
+		tell_coverage(d, side);
+	}
+	*ret = &s->batch->segments[s->taken++];
+	return 1;
+}
+
 static int read_all(struct diagnose *d, struct kl_error *err)
 {
 	uint32_t side;
@@ -251,7 +243,7 @@ static int read_all(struct diagnose *d, struct kl_error *err)
 	while ((side = next_side(d)) < KL_SIDES) {
 		const struct kl_captured *segment;
 
-		r = kl_capture_next(d->side[side].capture, &segment, err);
+		r = next_segment(d, side, &segment, err);
 		if (r < 0)
 			return r;
 		if (!r) {
@@ -289,8 +281,7 @@ static int split_names(struct side *s, const char *list, struct kl_error *err)
 				       KL_CAPTURES_MAX);
 		s->paths[s->path_count++] = item;
 	}
-	s->drops_told = calloc(s->path_count, sizeof(*s->drops_told));
-	return s->drops_told ? 0 : kl_fail(err, -ENOMEM, "out of memory");
+	return 0;
 }
 
 static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl_error *err)
@@ -306,6 +297,8 @@ static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl
 	r = split_names(s, d->o->captures[side], err);
 	if (!r)
 		r = kl_capture_open(s->paths, s->path_count, &d->ports, &s->capture, err);
+	if (!r)
+		r = kl_ahead_open(s->capture, &s->ahead, err);
 	if (!r && kl_sighter_new(&config, &s->sighter))
 		r = kl_fail(err, -ENOMEM, "out of memory");
 	return r;
@@ -355,8 +348,8 @@ static void close_all(struct diagnose *d)
 	kl_sessions_free(d->sessions);
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
 		kl_sighter_free(d->side[side].sighter);
+		kl_ahead_close(d->side[side].ahead);
 		kl_capture_close(d->side[side].capture);
-		free(d->side[side].drops_told);
 		free(d->side[side].names);
 	}
 }

@@ -259,6 +259,11 @@ void kl_capture_coverage(struct kl_capture *c, struct kl_capture_coverage *ret)
 	ret->read_bytes = __atomic_load_n(&c->meter.read_bytes, __ATOMIC_RELAXED);
 }
 
+void kl_capture_stop(struct kl_capture *c)
+{
+	__atomic_store_n(&c->meter.stop, true, __ATOMIC_RELAXED);
+}
+
 void kl_capture_progress(const struct kl_capture *c, struct kl_capture_progress *ret)
 {
 	*ret = (struct kl_capture_progress){

@@ -133,5 +133,8 @@ struct kl_capture_progress {
 	uint64_t segments;
 };
 
-/* Cheap, and the only function that another thread may call while one reads. */
+/* Cheap, and, with kl_capture_stop(), all that another thread may call while one reads. */
 void kl_capture_progress(const struct kl_capture *c, struct kl_capture_progress *ret);
+
+/* Soon kl_capture_next() fails with -ECANCELED, unless it waits for a pipe. */
+void kl_capture_stop(struct kl_capture *c);

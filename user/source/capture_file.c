@@ -34,6 +34,7 @@ struct kl_reader {
 	int ahead; /* what pcap_next_ex() said of the packet that was read ahead; 0: none was */
 	uint64_t first_ns;
 	uint64_t metered; /* packets */
+	bool stopped;
 	struct kl_captured captured;
 };
 
@@ -198,6 +199,7 @@ static void meter_packets(struct kl_reader *r)
 	__atomic_fetch_add(&r->meter->packets, r->file->counts.packets - r->metered,
 			   __ATOMIC_RELAXED);
 	r->metered = r->file->counts.packets;
+	r->stopped = __atomic_load_n(&r->meter->stop, __ATOMIC_RELAXED);
 }
 
 static int take_drops(struct kl_reader *r, struct kl_error *err)
@@ -315,6 +317,8 @@ int kl_reader_next(struct kl_reader *r, const struct kl_captured **ret, struct k
 			*ret = &r->captured;
 			return 1;
 		}
+		if (__builtin_expect(r->stopped, 0))
+			return kl_fail(err, -ECANCELED, "%s: stopped", r->file->path);
 	}
 	return finish(r, got, err);
 }

@@ -16,6 +16,7 @@ struct kl_capture_meter {
 	uint64_t read_bytes;
 	uint64_t packets;
 	uint64_t segments;
+	bool stop; /* reading */
 };
 
 struct kl_reader;
