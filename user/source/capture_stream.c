@@ -13,6 +13,8 @@
 enum {
 	INPUT_BYTES = 64 * 1024,
 	GZIP_WINDOW = 15 + 16, /* the largest window, and a gzip header */
+	/* What is left of the window, and behind it what is read next. */
+	BUFFER_BYTES = KL_STREAM_WINDOW_BYTES + KL_BLOCKS_AHEAD_BYTES,
 };
 
 struct kl_stream {
@@ -26,7 +28,11 @@ struct kl_stream {
 	uint8_t *input; /* what was read to look at it, and all that is packed */
 	size_t input_at;
 	size_t input_len;
-	char *buffer;	    /* the FILE's */
+	char *buffer; /* the FILE's; then the window's */
+	struct kl_window window;
+	const char *handed_at; /* to the FILE, the last time */
+	size_t handed;
+	uint8_t magic[sizeof(uint32_t)];
 	uint64_t out_bytes; /* handed to the FILE */
 	uint64_t file_bytes;
 	uint64_t *read_bytes;
@@ -165,7 +171,11 @@ static ssize_t cookie_read(void *cookie, char *to, size_t bytes)
 	n = s->is_packed ? read_packed(s, to, bytes) : read_plain(s, to, bytes);
 	if (n <= 0)
 		return n;
+	for (ssize_t i = 0; i < n && s->out_bytes + (uint64_t)i < sizeof(s->magic); i++)
+		s->magic[s->out_bytes + (uint64_t)i] = (uint8_t)to[i];
 	s->out_bytes += (uint64_t)n;
+	s->handed_at = to;
+	s->handed = (size_t)n;
 	kl_blocks_feed(&s->blocks, (uint8_t *)to, (size_t)n);
 	return n;
 }
@@ -238,7 +248,7 @@ int kl_stream_open(const char *path, uint64_t *read_bytes, struct kl_stream **re
 	if (r)
 		return r;
 	s->input = calloc(1, INPUT_BYTES);
-	s->buffer = malloc(KL_BLOCKS_AHEAD_BYTES);
+	s->buffer = malloc(BUFFER_BYTES);
 	r = s->input && s->buffer ? look(s) : -ENOMEM;
 	if (r)
 		return kl_fail(err, r, "%s: %s", path, s->error ? s->text : "out of memory");
@@ -252,6 +262,53 @@ int kl_stream_open(const char *path, uint64_t *read_bytes, struct kl_stream **re
 	*ret = s;
 	s = NULL;
 	return 0;
+}
+
+uint32_t kl_stream_magic(const struct kl_stream *s)
+{
+	uint32_t magic = 0;
+
+	if (s->out_bytes >= sizeof(magic))
+		memcpy(&magic, s->magic, sizeof(magic));
+	return magic;
+}
+
+struct kl_window *kl_stream_take_over(struct kl_stream *s, FILE *file)
+{
+	off_t at = ftello(file);
+	uint64_t left = s->out_bytes - (uint64_t)at;
+
+	/* What the FILE has not given yet is at the end of its buffer. */
+	if (at < 0 || left > s->handed || s->handed_at != s->buffer)
+		return NULL;
+	s->window.end = (const uint8_t *)s->buffer + s->handed;
+	s->window.at = s->window.end - left;
+	return &s->window;
+}
+
+off_t kl_stream_used(const struct kl_stream *s)
+{
+	return (off_t)s->out_bytes - (s->window.end - s->window.at);
+}
+
+bool kl_stream_fill(struct kl_stream *s, size_t bytes)
+{
+	struct kl_window *w = &s->window;
+	size_t left = (size_t)(w->end - w->at);
+
+	if (left >= bytes)
+		return true;
+	memmove(s->buffer, w->at, left);
+	w->at = (const uint8_t *)s->buffer;
+	while (left < bytes) {
+		ssize_t n = cookie_read(s, s->buffer + left, KL_BLOCKS_AHEAD_BYTES);
+
+		if (n <= 0)
+			break;
+		left += (size_t)n;
+	}
+	w->end = w->at + left;
+	return left >= bytes;
 }
 
 bool kl_stream_is_regular(const struct kl_stream *s)

@@ -32,6 +32,31 @@ bool kl_stream_is_packed(const struct kl_stream *s);
 dev_t kl_stream_device(const struct kl_stream *s);
 ino_t kl_stream_inode(const struct kl_stream *s);
 
+/* The first bytes (unpacked), as a number of this host; 0: there are not as many. */
+uint32_t kl_stream_magic(const struct kl_stream *s);
+
+/* Bytes that were read and not used yet: whoever uses them moves `at`. */
+struct kl_window {
+	const uint8_t *at;
+	const uint8_t *end;
+};
+
+/*
+ * Takes the reading over from the FILE, which is not to be read any more. NULL: that cannot be. The
+ * window belongs to the stream.
+ */
+struct kl_window *kl_stream_take_over(struct kl_stream *s, FILE *file);
+
+enum {
+	KL_STREAM_WINDOW_BYTES = 262144 + 64, /* what may be asked for at a time */
+};
+
+/* Bytes (unpacked) before the window. */
+off_t kl_stream_used(const struct kl_stream *s);
+
+/* Makes the window have at least so many bytes, perhaps elsewhere. False: there are not as many. */
+bool kl_stream_fill(struct kl_stream *s, size_t bytes);
+
 const struct kl_blocks *kl_stream_blocks(const struct kl_stream *s);
 
 /* Why nothing more comes: 0 it is the end, -EPIPE: gzip data end early, else what failed. */
