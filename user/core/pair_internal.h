@@ -13,9 +13,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "core/pair.h"
+#include "util/table.h"
 
 #define KL_PAIR_NS_PER_S 1000000000LL
 

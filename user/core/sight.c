@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #include "core/follow.h"
+#include "util/table.h"
 
 enum {
 	CONNS = 65536,
