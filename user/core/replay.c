@@ -96,6 +96,8 @@ int kl_replay_new(const struct kl_replay_config *config, struct kl_replay **ret)
 
 static void drop(struct kl_replay *r, struct conn *c)
 {
+	if (!r->conns)
+		return;
 	DL_DELETE(r->order, c);
 	HASH_DEL(r->conns, c);
 	free(c);

@@ -161,16 +161,12 @@ static void print_integrity(struct kl_report *r, const struct kl_diagnosis_recor
 		[KL_PAIR_GAP] = "in a gap of the other capture",
 		[KL_PAIR_DROPPED] = "about when the other capture dropped packets",
 		[KL_PAIR_STEP] = "about when one of the clocks was set",
-		[KL_PAIR_NO_CLOCK] = "while the captures had too little in common to know their "
-				     "clocks' difference",
+		[KL_PAIR_NO_CLOCK] = "while too little in common told the clocks' difference",
 		[KL_PAIR_NO_PARTNER] = "of connections that the other capture does not have",
 		[KL_PAIR_REWRITTEN] =
 			"of connections whose sequence numbers differ, by no constant",
-		[KL_PAIR_ONE_SIDED] = "of connections of which the other capture sees only the "
-				      "other direction",
-		[KL_PAIR_ACKNOWLEDGED] =
-			"acknowledged by the receiver though the other capture did "
-			"not see them arrive",
+		[KL_PAIR_ONE_SIDED] = "of connections seen there in the other direction only",
+		[KL_PAIR_ACKNOWLEDGED] = "acknowledged by the receiver, but not seen to arrive",
 		[KL_PAIR_UNSEEN] = "of connections that the other capture does not see any more",
 		[KL_PAIR_UNCONFIRMED] = "of which nothing says whether they arrived",
 		[KL_PAIR_OUT_OF_TIME] = "that the other capture has at a time that cannot be",
