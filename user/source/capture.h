@@ -60,8 +60,9 @@ struct kl_capture_file {
 	uint64_t size_bytes; /* 0: not known */
 	uint64_t read_bytes; /* of the file as it is, packed or not */
 	struct kl_capture_counts counts;
-	struct kl_capture_drop *drops;
+	struct kl_capture_drop *drops; /* while it is read: as its end says, where that was found */
 	size_t drop_count;
+	bool drops_foretold; /* they were there before its first packet was handed out */
 };
 
 /* A segment. Valid, with its payload, until the next call. */
@@ -71,10 +72,14 @@ struct kl_captured {
 	const uint8_t *payload;
 	uint32_t payload_captured; /* bytes at payload; segment.payload_len were on the wire */
 	bool is_cut;		   /* fewer than that */
-	bool is_fragment; /* the first IP fragment of a segment: addresses and numbers hold,
+	bool is_fragment;     /* the first IP fragment of a segment: addresses and numbers hold,
 				    * lengths do not */
-	size_t file;	  /* which of the side's files, as named from 0 */
-	uint64_t packet;  /* its number in that file from 1, as Wireshark counts */
+	const uint8_t *frame; /* all of the packet, as it was captured */
+	uint32_t frame_captured;
+	uint32_t frame_len; /* on the wire */
+	uint16_t link;	    /* LINKTYPE of the frame */
+	size_t file;	    /* which of the side's files, as named from 0 */
+	uint64_t packet;    /* its number in that file from 1, as Wireshark counts */
 };
 
 /*

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "source/capture_link.h"
+#include "source/capture_tail.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -250,6 +251,9 @@ int kl_reader_open(struct kl_capture_file *file, size_t number, const struct kl_
 	error = check_link(r, err);
 	if (error)
 		return error;
+	if (kl_tail_drops(r->stream, &file->drops, &file->drop_count))
+		return kl_fail(err, -ENOMEM, "%s: out of memory", file->path);
+	file->drops_foretold = file->drop_count > 0;
 	*ret = r;
 	r = NULL;
 	return 0;
@@ -287,12 +291,15 @@ static void meter_packets(struct kl_reader *r)
 static int take_drops(struct kl_reader *r, struct kl_error *err)
 {
 	struct kl_capture_file *f = r->file;
+	struct kl_capture_drop *drops;
 
 	if (!r->blocks->drops)
 		return 0;
-	f->drops = malloc(r->blocks->drops * sizeof(*f->drops));
-	if (!f->drops)
+	drops = malloc(r->blocks->drops * sizeof(*drops));
+	if (!drops)
 		return kl_fail(err, -ENOMEM, "%s: out of memory", f->path);
+	free(f->drops);
+	f->drops = drops;
 	f->drop_count = r->blocks->drops;
 	memcpy(f->drops, r->blocks->drop, f->drop_count * sizeof(*f->drops));
 	for (size_t i = 0; i < f->drop_count; i++)
@@ -338,7 +345,7 @@ static int finish(struct kl_reader *r, int got, struct kl_error *err)
 
 /* Fills r->captured from the packet that parsed as it says. Returns whether there is something. */
 static bool take_parsed(struct kl_reader *r, enum kl_parsed parsed, const struct kl_packet *p,
-			uint32_t payload_off)
+			enum kl_framing framing, uint32_t payload_off)
 {
 	struct kl_capture_counts *counts = &r->file->counts;
 	struct kl_captured *c = &r->captured;
@@ -355,6 +362,10 @@ static bool take_parsed(struct kl_reader *r, enum kl_parsed parsed, const struct
 	c->payload_captured = there < c->segment.payload_len ? there : c->segment.payload_len;
 	c->is_cut = c->payload_captured < c->segment.payload_len;
 	c->is_fragment = parsed == KL_FRAGMENT;
+	c->frame = p->data;
+	c->frame_captured = p->captured;
+	c->frame_len = p->len;
+	c->link = kl_framing_link(framing);
 	c->packet = counts->packets;
 	counts->cut_segments += c->is_cut;
 	if (!c->time_ns)
@@ -386,7 +397,7 @@ static bool take_packet(struct kl_reader *r)
 		}
 	}
 	parsed = kl_framing_parse(framing, &p, r->ports, &r->captured.segment, &payload_off);
-	return parsed != KL_NOT_OURS && take_parsed(r, parsed, &p, payload_off);
+	return parsed != KL_NOT_OURS && take_parsed(r, parsed, &p, framing, payload_off);
 }
 
 int kl_reader_next(struct kl_reader *r, const struct kl_captured **ret, struct kl_error *err)

@@ -50,6 +50,18 @@ enum kl_framing kl_framing_of(__u32 link)
 	}
 }
 
+__u16 kl_framing_link(enum kl_framing framing)
+{
+	static const __u16 links[] = {
+		[KL_FRAMING_ETHERNET] = LINK_ETHERNET, [KL_FRAMING_NULL] = LINK_NULL,
+		[KL_FRAMING_LOOP] = LINK_LOOP,	       [KL_FRAMING_RAW] = LINK_RAW,
+		[KL_FRAMING_IPV4] = LINK_IPV4,	       [KL_FRAMING_IPV6] = LINK_IPV6,
+		[KL_FRAMING_SLL] = LINK_SLL,	       [KL_FRAMING_SLL2] = LINK_SLL2,
+	};
+
+	return links[framing];
+}
+
 /* The header that is missing, and what of the packet it replaces. */
 struct lead {
 	__u32 len; /* of the packet's own link header */

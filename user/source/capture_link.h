@@ -24,6 +24,8 @@ enum kl_framing {
 
 /* link: a LINKTYPE of a file or a DLT of libpcap: they differ for raw IP only, and both are known. */
 enum kl_framing kl_framing_of(__u32 link);
+/* The LINKTYPE that says the same. */
+__u16 kl_framing_link(enum kl_framing framing);
 
 struct kl_packet {
 	const __u8 *data;

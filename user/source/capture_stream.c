@@ -331,6 +331,16 @@ bool kl_stream_is_packed(const struct kl_stream *s)
 	return s->is_packed;
 }
 
+bool kl_stream_peek(const struct kl_stream *s, uint64_t at, void *to, size_t bytes)
+{
+	ssize_t n;
+
+	if (!S_ISREG(s->st.st_mode) || s->is_packed || at > INT64_MAX - bytes)
+		return false;
+	n = pread(s->fd, to, bytes, (off_t)at);
+	return n >= 0 && (size_t)n == bytes;
+}
+
 dev_t kl_stream_device(const struct kl_stream *s)
 {
 	return s->st.st_dev;

@@ -29,6 +29,10 @@ bool kl_stream_is_regular(const struct kl_stream *s);
 uint64_t kl_stream_size(const struct kl_stream *s);	  /* of the file, packed; 0: not known */
 uint64_t kl_stream_file_bytes(const struct kl_stream *s); /* read of it */
 bool kl_stream_is_packed(const struct kl_stream *s);
+
+/* Bytes from anywhere in a regular file that is not packed; returns whether all of them are there. */
+bool kl_stream_peek(const struct kl_stream *s, uint64_t at, void *to, size_t bytes);
+
 dev_t kl_stream_device(const struct kl_stream *s);
 ino_t kl_stream_inode(const struct kl_stream *s);
 
