@@ -84,8 +84,10 @@ int main(int argc, char **argv)
 		return KL_EXIT_OK;
 	}
 	if (!word[0])
-		fprintf(stderr, "kaloss: what shall it do? watch, diagnose or check (see kaloss --help)\n");
+		fprintf(stderr,
+			"kaloss: what shall it do? watch, diagnose or check (see kaloss --help)\n");
 	else
-		fprintf(stderr, "kaloss: unknown verb %s (there are: watch, diagnose, check)\n", word);
+		fprintf(stderr, "kaloss: unknown verb %s (there are: watch, diagnose, check)\n",
+			word);
 	return KL_EXIT_FAILED;
 }

@@ -80,6 +80,26 @@ int kl_capture_remark(struct kl_capture *c, struct kl_capture_remarks *remarks,
 	return r;
 }
 
+int kl_capture_remark_late(const char *path, uint64_t packets, struct kl_capture_remarks *remarks,
+			   struct kl_captures_note *ret)
+{
+	int r;
+
+	if (!packets)
+		return 0;
+	r = add(remarks,
+		"%s: says only at its end that the capture dropped %" PRIu64
+		" packets: some of what the other side's capture has and this one has not may be "
+		"called lost for that (of a file that is neither packed nor a pipe, the end is "
+		"read "
+		"first)",
+		path, packets);
+	ret->dropped_late += packets;
+	ret->remarks = (const char *const *)remarks->text;
+	ret->remark_count = remarks->count;
+	return r;
+}
+
 void kl_capture_remarks_done(struct kl_capture_remarks *remarks)
 {
 	for (size_t i = 0; i < remarks->count; i++)

@@ -17,4 +17,7 @@ struct kl_capture_remarks {
 /* Fills *ret, whose remarks point into *remarks; the file names are the caller's. -ENOMEM. */
 int kl_capture_remark(struct kl_capture *c, struct kl_capture_remarks *remarks,
 		      struct kl_captures_note *ret);
+/* That a file told only when losses had been judged that it had dropped packets before. 0: none. */
+int kl_capture_remark_late(const char *path, uint64_t packets, struct kl_capture_remarks *remarks,
+			   struct kl_captures_note *ret);
 void kl_capture_remarks_done(struct kl_capture_remarks *remarks);

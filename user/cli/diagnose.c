@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/write_lost.h"
 #include "core/diagnosis.h"
 #include "core/findings.h"
 #include "core/names.h"
@@ -20,6 +22,9 @@
 #include "cli/capture_remarks.h"
 #include "source/ports.h"
 #include "util/cleanup.h"
+
+/* How far both sides are read before a segment is judged. */
+#define HOLD_NS (300ULL * 1000000000)
 
 /* A pause between two files that is longer than this is one in which nothing was captured. */
 #define PAUSE_NS (5ULL * 1000000000)
@@ -50,7 +55,8 @@ struct diagnose {
 	struct kl_diagnosis diagnosis;
 	struct kl_report report;
 	struct kl_progress progress;
-	int error; /* of the reports or of memory */
+	FILE *lost; /* where lost segments are written to; NULL: nowhere */
+	int error;  /* of the reports or of memory */
 };
 
 static void keep_error(struct diagnose *d, int r)
@@ -60,6 +66,16 @@ static void keep_error(struct diagnose *d, int r)
 }
 
 /* ---- What the sessions and the join find out ---- */
+
+static bool doubt(const struct kl_story *story, void *arg)
+{
+	struct kl_pair_clock clock = {};
+	struct diagnose *d = arg;
+
+	if (d->pair)
+		kl_pair_clock(d->pair, &clock);
+	return kl_diagnosis_doubts(&d->diagnosis, story, clock.known ? clock.offset_ns : 0);
+}
 
 static void take_story(const struct kl_story *story, void *arg)
 {
@@ -111,14 +127,24 @@ static int take_settled(struct diagnose *d)
 
 /* ---- What the captures cover ---- */
 
+/* A time of which that side's capture has nothing, or not all. */
+static void tell_missing(struct diagnose *d, uint32_t side, enum kl_cover what, uint64_t from_ns,
+			 uint64_t to_ns)
+{
+	const struct kl_blind blind = { side, from_ns, to_ns };
+
+	if (d->pair)
+		kl_pair_cover(d->pair, side, what, from_ns, to_ns);
+	keep_error(d, kl_diagnosis_blind(&d->diagnosis, &blind));
+}
+
 static void tell_gap(struct diagnose *d, uint32_t side, uint64_t from_ns, uint64_t to_ns)
 {
 	struct kl_pair_clock clock = {};
 
-	if (d->pair) {
-		kl_pair_cover(d->pair, side, KL_COVER_GAP, from_ns, to_ns);
+	tell_missing(d, side, KL_COVER_GAP, from_ns, to_ns);
+	if (d->pair)
 		kl_pair_clock(d->pair, &clock);
-	}
 	if (side == KL_CUCM && clock.known)
 		to_ns -= (uint64_t)clock.offset_ns;
 	kl_replay_gap(d->replay, to_ns);
@@ -134,6 +160,7 @@ static void tell_coverage(struct diagnose *d, uint32_t side)
 		return;
 	if (d->pair && !s->began)
 		kl_pair_cover(d->pair, side, KL_COVER_BEGAN, b->ranges[0].first_ns, 0);
+	d->diagnosis.began_ns[side] = b->ranges[0].first_ns;
 	s->began = true;
 	for (; s->ranges_told + 1 < b->range_count; s->ranges_told++) {
 		const struct kl_capture_range *range = &b->ranges[s->ranges_told];
@@ -145,29 +172,22 @@ static void tell_coverage(struct diagnose *d, uint32_t side)
 		if (pause_ns > PAUSE_NS && pause_ns > PAUSE_DISTANCES * usual_ns)
 			tell_gap(d, side, range->last_ns, range[1].first_ns);
 	}
-	for (size_t i = 0; d->pair && i < b->drop_count; i++)
-		kl_pair_cover(d->pair, side, KL_COVER_DROPPED, b->drops[i].from_ns,
-			      b->drops[i].to_ns);
+	for (size_t i = 0; i < b->drop_count; i++)
+		tell_missing(d, side, KL_COVER_DROPPED, b->drops[i].from_ns, b->drops[i].to_ns);
 }
 
 static void end_side(struct diagnose *d, uint32_t side)
 {
 	const struct kl_batch *b = d->side[side].batch;
+	uint64_t last_ns = b->range_count ? b->ranges[b->range_count - 1].last_ns : 0;
 
 	d->side[side].ended = true;
+	d->diagnosis.ended_ns[side] = last_ns;
 	if (d->pair)
-		kl_pair_cover(d->pair, side, KL_COVER_ENDED, 0,
-			      b->range_count ? b->ranges[b->range_count - 1].last_ns : 0);
+		kl_pair_cover(d->pair, side, KL_COVER_ENDED, 0, last_ns);
 }
 
 /* ---- Reading ---- */
-
-/* The file and packet of a segment, in one number. */
-static uint64_t reference_of(uint32_t side, const struct kl_captured *c)
-{
-	return (uint64_t)side << 63 | (uint64_t)(c->file & 0xffff) << 47 |
-	       (c->packet & ((1ULL << 47) - 1));
-}
 
 static int take_segment(struct diagnose *d, uint32_t side, const struct kl_captured *c)
 {
@@ -193,7 +213,8 @@ static int take_segment(struct diagnose *d, uint32_t side, const struct kl_captu
 					   duplicate);
 		return r ? r : d->error;
 	}
-	r = kl_replay_keep(d->replay, &sight, &c->segment, reference_of(side, c));
+	r = kl_replay_keep(d->replay, &sight, &c->segment,
+			   kl_lost_reference(side, c->file, c->packet));
 	if (!r)
 		r = kl_pair_feed(d->pair, &sight.sighted);
 	return r ? r : take_settled(d);
@@ -284,6 +305,41 @@ static int split_names(struct side *s, const char *list, struct kl_error *err)
 	return 0;
 }
 
+/* A file that is read must not be written. */
+static int check_file(const struct diagnose *d, const char *path, const char *written,
+		      struct kl_error *err)
+{
+	struct stat here, there;
+
+	if (!strcmp(path, "-") || stat(path, &here))
+		return 0; /* reading it will tell */
+	if (written && !stat(written, &there) && here.st_dev == there.st_dev &&
+	    here.st_ino == there.st_ino)
+		return kl_fail(err, -EINVAL, "%s: is a capture that is to be read", written);
+	if (d->o->write_lost && !S_ISREG(here.st_mode) && !S_ISDIR(here.st_mode))
+		return kl_fail(err, -EINVAL,
+			       "%s: --write-lost reads the captures twice, and this is no file",
+			       path);
+	return 0;
+}
+
+/* Before anything is opened: what is opened to be written is empty then. */
+static int check_files(struct diagnose *d, struct kl_error *err)
+{
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		struct side *s = &d->side[side];
+		int r = d->o->captures[side] ? split_names(s, d->o->captures[side], err) : 0;
+
+		for (size_t i = 0; !r && i < s->path_count; i++) {
+			r = check_file(d, s->paths[i], d->o->output, err)
+				    ?: check_file(d, s->paths[i], d->o->write_lost, err);
+		}
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl_error *err)
 {
 	struct kl_sighter_config config = {
@@ -292,11 +348,9 @@ static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl
 	struct side *s = &d->side[side];
 	int r;
 
-	if (!d->o->captures[side])
+	if (!s->path_count)
 		return 0;
-	r = split_names(s, d->o->captures[side], err);
-	if (!r)
-		r = kl_capture_open(s->paths, s->path_count, &d->ports, &s->capture, err);
+	r = kl_capture_open(s->paths, s->path_count, &d->ports, &s->capture, err);
 	if (!r)
 		r = kl_ahead_open(s->capture, &s->ahead, err);
 	if (!r && kl_sighter_new(&config, &s->sighter))
@@ -314,11 +368,15 @@ static int open_all(struct diagnose *d, struct kl_error *err)
 		.sip_grace_ns = o->sip_grace_ns,
 		.sccp_missed = o->sccp_missed,
 		.two_sided = both,
+		.doubts = doubt,
 		.handler = take_story,
 		.arg = d,
 	};
 	struct kl_replay_config replay = { .max_conns = o->live.connections };
-	struct kl_pair_config pair = { .max_conns = 2 * o->live.connections };
+	struct kl_pair_config pair = { .max_conns = 2 * o->live.connections,
+				       .hold_ns = HOLD_NS,
+				       .complete = { o->complete[KL_ACCESS],
+						     o->complete[KL_CUCM] } };
 	uint64_t seed;
 	int r = 0;
 
@@ -354,7 +412,7 @@ static void close_all(struct diagnose *d)
 	}
 }
 
-static int settle_doubts(struct diagnose *d)
+static int settle_singles(struct diagnose *d)
 {
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
 		struct kl_capture_coverage v;
@@ -363,13 +421,36 @@ static int settle_doubts(struct diagnose *d)
 
 		kl_capture_coverage(d->side[side].capture, &v);
 		d->diagnosis.drops_declared[side] = v.total.dropped > 0;
-		r = kl_diagnosis_doubt(&d->diagnosis, side, &loss);
+		r = kl_diagnosis_single(&d->diagnosis, side, &loss);
 		if (r)
 			return r;
 		if (loss && d->o->format == KL_FORMAT_JSONL)
 			report_lost(d, &d->diagnosis.lost[loss - 1]);
 	}
 	return d->error;
+}
+
+/* Drops of which a file told only when losses may have been judged. */
+static int remark_late_drops(struct diagnose *d, uint32_t side, struct kl_capture_remarks *remarks,
+			     struct kl_captures_note *ret)
+{
+	struct kl_capture_coverage v;
+	int r = 0;
+
+	kl_capture_coverage(d->side[side].capture, &v);
+	for (size_t i = 0; !r && i < v.file_count; i++) {
+		const struct kl_capture_file *file = &v.files[i];
+		uint64_t late = 0;
+
+		for (size_t k = 0; !file->drops_foretold && k < file->drop_count; k++) {
+			const struct kl_capture_drop *drop = &file->drops[k];
+			uint64_t from_ns = drop->from_ns ? drop->from_ns : file->first_ns;
+
+			late += from_ns + HOLD_NS < file->last_ns ? drop->packets : 0;
+		}
+		r = kl_capture_remark_late(d->side[side].paths[i], late, remarks, ret);
+	}
+	return r;
 }
 
 static int report(struct diagnose *d, bool *ret_fault)
@@ -386,7 +467,7 @@ static int report(struct diagnose *d, bool *ret_fault)
 	if (d->pair) {
 		kl_pair_clock(d->pair, &d->diagnosis.clock);
 		kl_pair_stats(d->pair, &d->diagnosis.stats);
-		if ((r = settle_doubts(d)))
+		if ((r = settle_singles(d)))
 			return r;
 	}
 	kl_diagnosis_finish(&d->diagnosis);
@@ -400,6 +481,8 @@ static int report(struct diagnose *d, bool *ret_fault)
 		record.captures[side].files = d->o->captures[side];
 		r = kl_capture_remark(d->side[side].capture, &remarks[side],
 				      &record.captures[side]);
+		if (!r)
+			r = remark_late_drops(d, side, &remarks[side], &record.captures[side]);
 	}
 	if (!r)
 		r = d->report.format->diagnosis(&d->report, &record);
@@ -408,6 +491,34 @@ static int report(struct diagnose *d, bool *ret_fault)
 	for (uint32_t side = 0; side < KL_SIDES; side++)
 		kl_capture_remarks_done(&remarks[side]);
 	return r;
+}
+
+static int fail(const char *text)
+{
+	fprintf(stderr, "kaloss diagnose: %s\n", text);
+	return -EIO;
+}
+
+static int fail_to_write(const char *to, int error)
+{
+	fprintf(stderr, "kaloss diagnose: writing to %s: %s\n", to, strerror(-error));
+	return error;
+}
+
+static int write_lost(struct diagnose *d)
+{
+	struct kl_write_lost from = { .diagnosis = &d->diagnosis, .ports = &d->ports };
+	struct kl_error err = {};
+	int r;
+
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		from.side[side].paths = d->side[side].paths;
+		from.side[side].count = d->side[side].path_count;
+	}
+	r = kl_write_lost(&from, d->lost, &err);
+	if (r && err.text[0])
+		return fail(err.text);
+	return r ? fail_to_write(d->o->write_lost, r) : 0;
 }
 
 static int diagnose(struct diagnose *d, bool *ret_fault)
@@ -419,33 +530,43 @@ static int diagnose(struct diagnose *d, bool *ret_fault)
 		r = read_all(d, &err);
 		kl_progress_clear(&d->progress);
 	}
-	if (r) {
-		fprintf(stderr, "kaloss diagnose: %s\n", err.text);
-		return r;
-	}
+	if (r)
+		return fail(err.text);
 	r = report(d, ret_fault);
 	if (r)
-		fprintf(stderr, "kaloss diagnose: writing to %s: %s\n",
-			d->o->output ? d->o->output : "standard output", strerror(-r));
-	return r;
+		return fail_to_write(d->o->output ? d->o->output : "standard output", r);
+	return d->lost ? write_lost(d) : 0;
+}
+
+static int open_written(const char *path, FILE **ret)
+{
+	if (!path)
+		return 0;
+	*ret = fopen(path, "we");
+	if (*ret)
+		return 0;
+	fprintf(stderr, "kaloss diagnose: %s: %s\n", path, strerror(errno));
+	return -EIO;
 }
 
 int kl_diagnose(const struct kl_options *o)
 {
-	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_fclose_ FILE *file = NULL, *lost = NULL;
 	struct diagnose d = { .o = o };
+	struct kl_error err = {};
 	bool fault = false;
 	int r;
 
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	if (o->output) {
-		file = fopen(o->output, "we");
-		if (!file) {
-			fprintf(stderr, "kaloss diagnose: %s: %s\n", o->output, strerror(errno));
-			return KL_EXIT_FAILED;
-		}
+	r = check_files(&d, &err);
+	if (r)
+		r = fail(err.text);
+	if (r || open_written(o->output, &file) || open_written(o->write_lost, &lost)) {
+		close_all(&d);
+		return KL_EXIT_FAILED;
 	}
+	d.lost = lost;
 	d.report = (struct kl_report){
 		.out = file ? file : stdout,
 		.color = kl_wants_color(o, file ? file : stdout),

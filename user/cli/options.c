@@ -296,6 +296,28 @@ static int set_cucm_capture(struct kl_options *o, const char *value, struct kl_e
 	return 0;
 }
 
+static int set_write_lost(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (!value[0])
+		return kl_fail(err, -EINVAL, "an empty file name");
+	if (!strcmp(value, "-"))
+		return kl_fail(err, -EINVAL, "a file is needed, not standard output");
+	o->write_lost = value;
+	return 0;
+}
+
+static int set_complete(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	static const char *const names[] = { "access", "cucm", "both", NULL };
+	int choice = 0, r = choose(value, names, &choice, err);
+
+	if (r)
+		return r;
+	o->complete[KL_ACCESS] |= choice != KL_CUCM;
+	o->complete[KL_CUCM] |= choice != KL_ACCESS;
+	return 0;
+}
+
 static int set_per_phone(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	(void)value;
@@ -350,6 +372,12 @@ static const struct option_def options[] = {
 	  "standard input" },
 	{ "cucm-capture", "FILE[,FILE...]", DIAGNOSE, set_cucm_capture,
 	  "capture(s) from the call server's side" },
+	{ "complete", "access|cucm|both", DIAGNOSE, set_complete,
+	  "it is known that this capture dropped nothing: what is not in it is lost\n"
+	  "even where the receiver acknowledges it" },
+	{ "write-lost", "FILE", DIAGNOSE, set_write_lost,
+	  "write the lost segments and their neighbours as a pcapng; captures are\n"
+	  "read twice then" },
 	{ "format", "text|jsonl|json", TELLS, set_format, "default text; json: diagnose only" },
 	{ "output", "FILE", TELLS, set_output, "write records to FILE instead of standard output" },
 	{ "color", "auto|always|never", ALL, set_color, "default auto: only on a terminal" },
@@ -400,15 +428,42 @@ static int check_interfaces(const struct kl_options *o, struct kl_error *err)
 	return 0;
 }
 
+/* How often a list of files names this one. */
+static unsigned count_named(const char *list, const char *name)
+{
+	unsigned count = 0;
+
+	while (list) {
+		size_t len = strcspn(list, ",");
+
+		count += len == strlen(name) && !strncmp(list, name, len);
+		list = list[len] ? list + len + 1 : NULL;
+	}
+	return count;
+}
+
 static int check_captures(const struct kl_options *o, struct kl_error *err)
 {
 	const char *a = o->captures[KL_ACCESS], *b = o->captures[KL_CUCM];
+	unsigned stdins = count_named(a, "-") + count_named(b, "-");
 
 	if (!a && !b)
 		return kl_fail(err, -EINVAL,
 			       "--access-capture and --cucm-capture are missing: give one or both");
-	if (a && b && !strcmp(a, "-") && !strcmp(b, "-"))
-		return kl_fail(err, -EINVAL, "standard input cannot be both captures");
+	if (count_named(a, "") || count_named(b, ""))
+		return kl_fail(err, -EINVAL, "--%s-capture: an empty file name in the list",
+			       count_named(a, "") ? "access" : "cucm");
+	if (stdins > 1)
+		return kl_fail(err, -EINVAL, "standard input (-) can be one capture only");
+	if (stdins && o->write_lost)
+		return kl_fail(err, -EINVAL,
+			       "--write-lost reads the captures twice, which standard input (-) "
+			       "does not allow: write it to a file first");
+	if (o->output && o->write_lost && !strcmp(o->output, o->write_lost))
+		return kl_fail(err, -EINVAL, "--output and --write-lost are the same file: %s",
+			       o->output);
+	if ((o->complete[KL_ACCESS] || o->complete[KL_CUCM]) && (!a || !b))
+		return kl_fail(err, -EINVAL, "--complete is of use with two captures only");
 	return 0;
 }
 

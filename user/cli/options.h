@@ -31,6 +31,8 @@ struct kl_options {
 	enum kl_format format;
 	enum kl_color color;
 	const char *captures[KL_SIDES]; /* comma lists of files; NULL: none. Point into argv. */
+	bool complete[KL_SIDES];	/* that side's capture is known to have dropped nothing */
+	const char *write_lost;		/* NULL: not asked for */
 	bool per_phone;
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;

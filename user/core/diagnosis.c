@@ -6,6 +6,14 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "util/duration.h"
+
+/* So long, and two periods of its keepalives, what a capture missed leads to wrong conclusions. */
+#define DOUBT_NS (150 * KL_NS_PER_S)
+/* Captures that begin and end within this time of each other do so together. */
+#define TOGETHER_NS KL_NS_PER_S
+#define LONGEST_PERIOD_NS (86400 * KL_NS_PER_S)
+
 struct open_key {
 	uint64_t conn_id;
 	uint32_t seq;
@@ -33,6 +41,7 @@ void kl_diagnosis_done(struct kl_diagnosis *d)
 	for (size_t i = 0; i < d->lost_count; i++)
 		free(d->lost[i].evidence);
 	free(d->lost);
+	free(d->blind);
 	*d = (struct kl_diagnosis){};
 }
 
@@ -151,6 +160,7 @@ static int list_lost(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t
 	lost->reference = reference;
 	lost->conn_id = p->conn_id;
 	lost->ends = *ends;
+	memcpy(lost->seen, p->ends, sizeof(lost->seen));
 	lost->vlan = p->vlan;
 	lost->where = KL_BETWEEN;
 	lost->direction = p->direction;
@@ -193,7 +203,7 @@ int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint6
 	return open_loss(d, lost);
 }
 
-int kl_diagnosis_doubt(struct kl_diagnosis *d, uint32_t far_side, size_t *ret_loss)
+int kl_diagnosis_single(struct kl_diagnosis *d, uint32_t far_side, size_t *ret_loss)
 {
 	const struct kl_paired *p = &d->doubtful[far_side];
 	struct kl_count *n = &d->total.kind[p->direction & 1][p->kind];
@@ -231,6 +241,69 @@ void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool
 	d->total.kind_seen[s->kind] |= kl_kind_is_joined(s->kind);
 }
 
+int kl_diagnosis_blind(struct kl_diagnosis *d, const struct kl_blind *blind)
+{
+	if (d->blind_count == d->blind_room) {
+		size_t room = d->blind_room ? 2 * d->blind_room : 16;
+		struct kl_blind *grown = reallocarray(d->blind, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		d->blind = grown;
+		d->blind_room = room;
+	}
+	d->blind[d->blind_count++] = *blind;
+	return 0;
+}
+
+static uint64_t common(uint32_t side, uint64_t time_ns, int64_t ahead_ns)
+{
+	return side == KL_CUCM && time_ns ? time_ns - (uint64_t)ahead_ns : time_ns;
+}
+
+/* While one capture runs and the other does not, the one misses what would explain the other. */
+static bool is_at_edge(const struct kl_diagnosis *d, uint64_t from_ns, uint64_t to_ns,
+		       int64_t ahead_ns)
+{
+	uint64_t began[KL_SIDES], ended[KL_SIDES], first, later;
+
+	if (!d->two_sided)
+		return false;
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		began[side] = common(side, d->began_ns[side], ahead_ns);
+		ended[side] = common(side, d->ended_ns[side] ?: UINT64_MAX / 2, ahead_ns);
+	}
+	first = began[KL_ACCESS] < began[KL_CUCM] ? began[KL_ACCESS] : began[KL_CUCM];
+	later = began[KL_ACCESS] < began[KL_CUCM] ? began[KL_CUCM] : began[KL_ACCESS];
+	if (later - first > TOGETHER_NS && from_ns < later)
+		return true;
+	return to_ns + TOGETHER_NS >
+	       (ended[KL_ACCESS] < ended[KL_CUCM] ? ended[KL_ACCESS] : ended[KL_CUCM]);
+}
+
+bool kl_diagnosis_doubts(struct kl_diagnosis *d, const struct kl_story *story, int64_t ahead_ns)
+{
+	uint64_t around_ns, period_ns = story->session->schedule.period_us * KL_NS_PER_US;
+
+	around_ns = DOUBT_NS + (period_ns < LONGEST_PERIOD_NS ? 2 * period_ns : 0);
+	if (is_at_edge(d, kl_since(story->time_ns, around_ns), story->time_ns + story->late_ns,
+		       ahead_ns)) {
+		d->inferred_unsure++;
+		return true;
+	}
+	for (size_t i = 0; i < d->blind_count; i++) {
+		const struct kl_blind *b = &d->blind[i];
+		uint64_t time_ns = story->time_ns + (b->side == KL_CUCM ? (uint64_t)ahead_ns : 0);
+
+		if (b->from_ns <= time_ns + story->late_ns + around_ns &&
+		    kl_since(time_ns, around_ns) <= b->to_ns) {
+			d->inferred_unsure++;
+			return true;
+		}
+	}
+	return false;
+}
+
 int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
 {
 	const struct kl_session *session = story->session;
@@ -251,7 +324,7 @@ int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
 		return r;
 	lost->time_ns = story->time_ns;
 	lost->conn_id = session->id;
-	lost->ends = session->ends;
+	lost->ends = lost->seen[KL_ACCESS] = lost->seen[KL_CUCM] = session->ends;
 	lost->vlan = session->vlan;
 	memcpy(lost->mac, session->mac, sizeof(lost->mac));
 	memcpy(lost->device, session->device, sizeof(lost->device));

@@ -23,6 +23,7 @@ struct kl_lost {
 	uint64_t reference;  /* the caller's own, of where it was seen; 0: nowhere */
 	uint64_t conn_id;
 	struct kl_endpoints ends;
+	struct kl_endpoints seen[KL_SIDES]; /* as each side sees them; family 0: not known */
 	uint8_t mac[6];
 	uint16_t vlan;
 	char device[KL_DEVICE_NAME];
@@ -40,12 +41,20 @@ struct kl_lost {
 	size_t before;	/* the loss before of the same segment, plus 1; 0: none */
 };
 
+/* When a capture may not have seen what passed, by its own clock. */
+struct kl_blind {
+	uint32_t side;
+	uint64_t from_ns;
+	uint64_t to_ns;
+};
+
 struct kl_open_loss; /* a segment with losses of which no copy has arrived yet */
 
 struct kl_diagnosis {
 	bool two_sided;
 	struct kl_tally_report total;
 	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
+	uint64_t inferred_unsure; /* inferred, but from what a capture may not have seen: dropped */
 	uint64_t retransmissions;
 	size_t phones;		    /* the most at any time */
 	uint64_t first_ns, last_ns; /* of all segments; 0: none */
@@ -54,13 +63,16 @@ struct kl_diagnosis {
 	uint64_t lost_unlisted;
 	/*
 	 * By far side: segments that the receiver acknowledged though that side's capture does not
-	 * have them. A capture that drops packets leaves several; see kl_diagnosis_doubt().
+	 * have them. A capture that drops packets leaves several; see kl_diagnosis_single().
 	 */
 	uint64_t doubtful_count[KL_SIDES];
 	struct kl_paired doubtful[KL_SIDES]; /* the first one */
 	uint64_t doubtful_reference[KL_SIDES];
 	bool drops_declared[KL_SIDES]; /* by the capture itself; the caller's to say */
 	uint64_t stops[3][4];	       /* sessions that ended, by enum kl_session_by and _how */
+	uint64_t began_ns[KL_SIDES], ended_ns[KL_SIDES]; /* captures, by their clocks; 0: not yet */
+	struct kl_blind *blind;
+	size_t blind_count, blind_room;
 	/* filled in at the end */
 	struct kl_pair_clock clock; /* where two_sided */
 	struct kl_pair_stats stats;
@@ -76,6 +88,10 @@ int kl_diagnosis_paired(struct kl_diagnosis *d, const struct kl_paired *p, uint6
 /* A segment of a single capture. */
 void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool retransmission,
 			bool duplicate);
+/* A capture may not have seen what passed then: nothing is concluded from what is missing. */
+int kl_diagnosis_blind(struct kl_diagnosis *d, const struct kl_blind *blind);
+/* Is this loss inferred near such a time, or from what only one capture covers? ahead_ns: the cucm side's clock less the story's. */
+bool kl_diagnosis_doubts(struct kl_diagnosis *d, const struct kl_story *story, int64_t ahead_ns);
 /* What the sessions found out. */
 int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story);
 /*
@@ -83,7 +99,7 @@ int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story);
  * that was acknowledged all the same. Where nothing else says that the capture dropped packets, it
  * is called lost, with what speaks against it. *ret_loss as above.
  */
-int kl_diagnosis_doubt(struct kl_diagnosis *d, uint32_t far_side, size_t *ret_loss);
+int kl_diagnosis_single(struct kl_diagnosis *d, uint32_t far_side, size_t *ret_loss);
 
 /* Nothing comes any more. */
 void kl_diagnosis_finish(struct kl_diagnosis *d);

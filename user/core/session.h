@@ -146,6 +146,8 @@ struct kl_story {
 };
 
 typedef void (*kl_story_handler)(const struct kl_story *story, void *arg);
+/* Is this loss inferred from what may only not have been seen? Then it is none. */
+typedef bool (*kl_story_doubt)(const struct kl_story *story, void *arg);
 
 /* ---- The table ---- */
 
@@ -156,6 +158,7 @@ struct kl_sessions_config {
 	uint32_t sccp_missed;  /* 0: KL_SCCP_MISSED_MAX */
 	/* Where both sides are seen. A single capture knows nothing of what passed a far side. */
 	bool two_sided;
+	kl_story_doubt doubts;	  /* NULL: all is seen */
 	kl_story_handler handler; /* must not call back into the sessions */
 	void *arg;
 };

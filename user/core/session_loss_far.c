@@ -28,12 +28,18 @@ static enum kl_where far_side(__u32 direction)
 	return direction == KL_TO_CUCM ? KL_CUCM_SIDE : KL_PHONE_SIDE;
 }
 
+bool kl_loss_is_doubted(const struct kl_sessions *s, const struct kl_node *n,
+			const struct kl_story *story)
+{
+	return n->gap_ns || (s->config.doubts && s->config.doubts(story, s->config.arg));
+}
+
 void kl_loss_tell(struct kl_sessions *s, struct kl_node *n, struct kl_story *story, unsigned count)
 {
 	__u32 d = story->direction & 1;
 
-	if (n->gap_ns)
-		return; /* it may have passed, and not been seen */
+	if (kl_loss_is_doubted(s, n, story))
+		return;
 	n->session.lost[d][story->where] += count;
 	s->inferred[d][story->where] += count;
 	for (unsigned i = 0; i < count; i++)

@@ -91,7 +91,7 @@ static void tell_unseen(struct kl_sessions *s, struct kl_node *n, struct kl_stor
 	__u32 d = story->direction & 1;
 	struct kl_story again = *story;
 
-	if (n->gap_ns)
+	if (kl_loss_is_doubted(s, n, story))
 		return;
 	kl_loss_tell(s, n, story, missing);
 	again.type = KL_STORY_RETRANSMISSION;

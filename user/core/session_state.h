@@ -200,6 +200,9 @@ void kl_loss_remark_outlived(struct kl_story *story, uint64_t timeout_ns);
 
 /* session_loss_far.c */
 /* `count` losses alike. */
+/* May what it is inferred from have passed, and not been seen? */
+bool kl_loss_is_doubted(const struct kl_sessions *s, const struct kl_node *n,
+			const struct kl_story *story);
 void kl_loss_tell(struct kl_sessions *s, struct kl_node *n, struct kl_story *story, unsigned count);
 void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
 /* Anything that the receiver sends. */

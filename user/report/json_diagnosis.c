@@ -152,6 +152,7 @@ json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *r)
 		json_object_set_new(c, "first", time_or_null(n->first_ns));
 		json_object_set_new(c, "last", time_or_null(n->last_ns));
 		json_object_set_new(c, "dropped", number(n->dropped));
+		json_object_set_new(c, "dropped_late", number(n->dropped_late));
 		json_object_set_new(c, "cut", number(n->cut));
 		json_object_set_new(c, "malformed", number(n->malformed));
 		json_object_set_new(c, "fragments", number(n->fragments));
@@ -161,6 +162,7 @@ json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *r)
 	}
 	json_object_set_new(o, "unpaired", number(d->total.integrity.unpaired));
 	json_object_set_new(o, "unpaired_by", by);
+	json_object_set_new(o, "inferred_unsure", number(d->inferred_unsure));
 	json_object_set_new(o, "losses_unlisted", number(d->lost_unlisted));
 	json_object_set_new(o, "captures", captures);
 	return o;

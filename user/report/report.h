@@ -90,8 +90,9 @@ struct kl_captures_note {
 	uint64_t segments;
 	uint64_t first_ns; /* by that side's clock; 0: not known */
 	uint64_t last_ns;
-	uint64_t dropped; /* by the capture, as it says itself */
-	uint64_t cut;	  /* segments too short in the file to tell what is in them */
+	uint64_t dropped;      /* by the capture, as it says itself */
+	uint64_t dropped_late; /* of which it said so when losses had been judged */
+	uint64_t cut;	       /* segments too short in the file to tell what is in them */
 	uint64_t malformed;
 	uint64_t fragments;
 	uint64_t back_steps;

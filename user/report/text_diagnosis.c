@@ -184,6 +184,13 @@ static void print_integrity(struct kl_report *r, const struct kl_diagnosis_recor
 			d->diagnosis->stats.reasons[i], unpaired[i]);
 		clean = false;
 	}
+	if (d->diagnosis->inferred_unsure) {
+		fprintf(r->out,
+			"not counted: %" PRIu64 " losses that would follow if a capture had seen "
+			"all that passed, about a time of which it has not all\n",
+			d->diagnosis->inferred_unsure);
+		clean = false;
+	}
 	for (__u32 side = 0; side < KL_SIDES; side++) {
 		for (size_t i = 0; i < d->captures[side].remark_count; i++) {
 			fprintf(r->out, "note: %s\n", d->captures[side].remarks[i]);

@@ -29,6 +29,7 @@ struct kl_ahead {
 	struct kl_capture *capture;
 	const struct kl_captured *left; /* was read, and had no room in the batch */
 	size_t *drops_told;		/* by file */
+	bool *ended;			/* by file */
 	struct batch batch[AHEAD_BATCHES];
 	bool has_thread;
 	pthread_t thread;
@@ -66,8 +67,15 @@ static int take(struct batch *b, const struct kl_captured *s, size_t *used)
 static int add_drops(struct kl_ahead *a, struct batch *b, size_t index,
 		     const struct kl_capture_file *file)
 {
-	size_t n = file->drop_count - a->drops_told[index];
 	struct kl_capture_drop *drops;
+	size_t n;
+
+	/* At its end comes the last word, and what was foretold may not have been all. */
+	if (file->end != KL_CAPTURE_UNREAD && !a->ended[index]) {
+		a->ended[index] = true;
+		a->drops_told[index] = 0;
+	}
+	n = file->drop_count - a->drops_told[index];
 
 	if (!n)
 		return 0;
@@ -82,7 +90,7 @@ static int add_drops(struct kl_ahead *a, struct batch *b, size_t index,
 		struct kl_capture_drop drop = file->drops[a->drops_told[index]++];
 
 		drop.from_ns = drop.from_ns ?: file->first_ns;
-		drop.to_ns = drop.to_ns ?: file->last_ns;
+		drop.to_ns = drop.to_ns ?: UINT64_MAX;
 		b->drops[b->out.drop_count++] = drop;
 	}
 	b->out.drops = b->drops;
@@ -202,6 +210,7 @@ void kl_ahead_close(struct kl_ahead *a)
 		free(a->batch[i].drops);
 	}
 	free(a->drops_told);
+	free(a->ended);
 	free(a);
 }
 
@@ -217,7 +226,8 @@ int kl_ahead_open(struct kl_capture *c, struct kl_ahead **ret, struct kl_error *
 	a->capture = c;
 	kl_capture_coverage(c, &v);
 	a->drops_told = calloc(v.file_count, sizeof(*a->drops_told));
-	if (!a->drops_told)
+	a->ended = calloc(v.file_count, sizeof(*a->ended));
+	if (!a->drops_told || !a->ended)
 		return kl_fail(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < AHEAD_BATCHES; i++) {
 		struct batch *b = &a->batch[i];
