@@ -48,12 +48,14 @@ SKELETON := $(BUILD)/kaloss.skel.h
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
+CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
-	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth
+	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth \
+	$(CAPTURE_TOOLS)
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
@@ -137,6 +139,11 @@ $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c)) \
 		$(BUILD)/tests/unit/pair_run.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+# Generators of captures for tests of `diagnose`.
+$(BUILD)/tests/captures/write-pair: $(addprefix $(BUILD)/tests/,captures/write_pair.o captures/frames.o \
+		pair/gen.o pair/view.o unit/pair_run.o packets/packets.o packets/pcap_writer.o) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
 		$(BUILD)/tests/packets/packets.o $(LIB)

@@ -67,7 +67,7 @@ run fuzz-session "$BUILD/tests/fuzz/replay-session" tests/fuzz/corpus-session
 run kernel "$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus
 run lab tests/lab/self_test.sh
 run build tests/build.sh
-for t in tests/net/*.sh; do
+for t in tests/captures/*.sh tests/net/*.sh; do
   name=$(basename "$t" .sh)
   [ "$name" = lib ] || run "$name" "$t"
 done

@@ -142,7 +142,8 @@ static int show(struct side *s, const struct kl_endpoints *ends, const struct kl
 	struct window v = window_of(l), *last;
 	struct shown *c = get_shown(s, ends);
 
-	if (!c || grow((void **)&c->windows, c->window_count, &c->window_room, sizeof(v)))
+	if (!c || grow((void **)&c->windows, c->window_count, &c->window_room, sizeof(v)) ||
+	    !c->windows)
 		return -ENOMEM;
 	if (!l->reference) {
 		if (grow((void **)&c->inferred, c->inferred_count, &c->inferred_room,
