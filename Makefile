@@ -48,7 +48,7 @@ SKELETON := $(BUILD)/kaloss.skel.h
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
-CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair)
+CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
@@ -143,6 +143,10 @@ $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c
 # Generators of captures for tests of `diagnose`.
 $(BUILD)/tests/captures/write-pair: $(addprefix $(BUILD)/tests/,captures/write_pair.o captures/frames.o \
 		pair/gen.o pair/view.o unit/pair_run.o packets/packets.o packets/pcap_writer.o) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/captures/write-study: $(addprefix $(BUILD)/tests/,captures/write_study.o \
+		packets/packets.o packets/pcap_writer.o)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
