@@ -42,7 +42,6 @@ refused "an empty name" 'empty file name' diagnose --access-capture ''
 refused "an empty name in a list" 'empty file name' $A, $B
 refused "a file twice" 'same file' diagnose --access-capture a.pcap,a.pcap
 refused "a file twice, by two names" 'same file' diagnose --access-capture a.pcap,link.pcap
-refused "a file on both sides" 'both sides' $A --cucm-capture link.pcap
 refused "standard input on both sides" 'standard input' diagnose --access-capture - --cucm-capture -
 refused "standard input twice" 'standard input' diagnose --access-capture a.pcap,- --cucm-capture -,b.pcap
 refused "--write-lost with standard input" 'twice' $A --cucm-capture - --write-lost lost
