@@ -252,12 +252,26 @@ static bool same_segment(const struct gen_packet *a, const struct gen_packet *b)
 	       a->len == b->len;
 }
 
+static void list_copies(const struct trial *t, size_t from, size_t to)
+{
+	for (size_t k = from; k < to; k++) {
+		size_t i = t->order[k];
+		const struct gen_packet *p = &t->w.packet[i];
+
+		printf("  copy at %.6f far %.6f id %u seen %d %d certain %d: fate %d reason %s\n",
+		       (double)p->near_ns / 1e9, (double)p->far_ns / 1e9, p->ip_id,
+		       t->v.seen[p->direction][i], t->v.seen[p->direction ^ 1][i], is_certain(t, p),
+		       t->seen[i].fate - 1, kl_pair_reason_name(t->seen[i].reason));
+	}
+}
+
 /* All copies of one segment, from order[from] on. */
 static void check_segment(struct trial *t, size_t from, size_t to)
 {
 	struct sums *s = t->sums;
 	uint32_t lost = 0, must = 0, said = 0, delivered = 0, arrived = 0;
 	size_t culprit = t->order[from];
+	uint32_t errors = t->errors;
 	bool whole = true;
 
 	s->segments++;
@@ -315,6 +329,8 @@ static void check_segment(struct trial *t, size_t from, size_t to)
 	}
 	if (!t->sc->same_file && delivered > arrived)
 		complain(t, culprit, "more delivered than arrived");
+	if (t->verbose && t->errors > errors)
+		list_copies(t, from, to);
 }
 
 static void check(struct trial *t)

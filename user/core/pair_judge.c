@@ -292,6 +292,18 @@ static void look_far(const struct kl_pair *p, const struct kl_pair_node *n, stru
 	}
 }
 
+/* Did the other side see the same acknowledgement, and each copy of it? */
+static bool is_at_both(const struct kl_pair_node *m)
+{
+	const struct kl_pair_entry *e = m->entry;
+
+	return e && e->held[m->side ^ 1] >= e->held[m->side];
+}
+
+/*
+ * Where the far side saw the acknowledgement too, look_far() knows what it had seen arrive by then,
+ * without asking the clocks.
+ */
 static void look_near(const struct kl_pair *p, const struct kl_pair_node *n, struct evidence *ev)
 {
 	const struct kl_pair_conn *c = n->conn;
@@ -308,7 +320,7 @@ static void look_near(const struct kl_pair *p, const struct kl_pair_node *n, str
 		if (!ev->acked && acknowledges(m, n->direction, end) && at(p, m) <= ev->horizon) {
 			ev->acked = true;
 			if (!ev->acked_unseen)
-				ev->acked_at = at(p, m);
+				ev->acked_at = is_at_both(m) ? INT64_MAX / 2 : at(p, m);
 		}
 		if (m == n)
 			after = true;
@@ -434,9 +446,12 @@ void kl_pair_examine_far(struct kl_pair *p, struct kl_pair_node *n)
 
 	if (!o || !e || n->duplicate)
 		return;
-	/* A near copy that is too far off in time is another matter. */
+	/*
+	 * A near copy that is too far off in time is another matter; and so is one that was taken
+	 * for a double, for two of a kind may leave within moments and arrive one by one.
+	 */
 	for (const struct kl_pair_node *m = e->head[n->side ^ 1]; m; m = m->next_copy) {
-		if (!m->paired && !m->duplicate)
+		if (!m->paired || m->duplicate)
 			return;
 	}
 	for (const struct kl_pair_node *m = o->head; m; m = m->next_of_conn) {
