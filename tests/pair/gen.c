@@ -332,6 +332,11 @@ static void on_keepalive(struct sim *s)
 	struct message m = { .flags = KL_ACK | KL_PSH };
 	int64_t period = c->sip ? 115 * GEN_S : c->backup ? 60 * GEN_S : 30 * GEN_S;
 
+	if (!s->end[PHONE].expected) {
+		/* Nobody answered its SYN yet. */
+		at(s, &(struct event){ .type = KEEPALIVE, .at_ns = s->now_ns + GEN_S });
+		return;
+	}
 	if (c->sip) {
 		m.kind = KL_SIP_REGISTER;
 		m.len = 890;
@@ -359,6 +364,10 @@ static void on_probe(struct sim *s)
 	struct message m = { .seq = s->end[PHONE].next - 1, .flags = KL_ACK, .kind = KL_TCP_PROBE };
 	bool again = s->probe_open;
 
+	if (!s->end[PHONE].expected) {
+		at(s, &(struct event){ .type = PROBE, .at_ns = s->now_ns + GEN_S });
+		return;
+	}
 	s->probe_open = true;
 	transmit(s, PHONE, &m, false);
 	at(s, &(struct event){ .type = PROBE,

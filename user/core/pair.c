@@ -251,12 +251,14 @@ static void look_at(struct kl_pair *p, struct kl_pair_node *n, bool early)
 {
 	bool near = kl_is_near(n->side, n->direction);
 	int64_t tolerance = (int64_t)p->config.tolerance_ns;
+	uint32_t reason;
 
 	if (n->entry && n->entry->dirty)
 		kl_pair_match(p, n->entry);
 	if (n->paired || n->duplicate || !n->conn->partner)
 		return;
-	if (kl_pair_covered(p, n->side ^ 1, n->at_ns - KL_PAIR_EARLY_NS, n->at_ns + tolerance))
+	reason = kl_pair_covered(p, n->side ^ 1, n->at_ns - KL_PAIR_EARLY_NS, n->at_ns + tolerance);
+	if (reason && reason != KL_PAIR_DROPPED)
 		return;
 	if (early)
 		n->verdict = KL_VERDICT_NO_ROOM;

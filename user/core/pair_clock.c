@@ -403,18 +403,17 @@ bool kl_pair_clock_find(struct kl_pair *p, bool last)
 
 /* ---- what is told of it ---- */
 
-static double median_of(double *v, size_t n)
+/* How far either bound is away. */
+static double reach(double x, double from, double to)
 {
-	qsort(v, n, sizeof(*v), compare_double);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+	return x - from > to - x ? x - from : to - x;
 }
 
 void kl_pair_clock(const struct kl_pair *p, struct kl_pair_clock *ret)
 {
 	struct kl_pair_track t = p->track;
-	double middle[KL_PAIR_BINS], half[KL_PAIR_BINS], scatter[KL_PAIR_BINS];
+	struct kl_pair_bounds within;
 	int64_t first = INT64_MAX, final = INT64_MIN, middle_ns, v[KL_PAIR_SAMPLES];
-	size_t n = 0;
 
 	*ret = (struct kl_pair_clock){
 		.known = t.known, .pairs = t.pairs, .steps = t.steps, .step_ns = t.step_ns
@@ -437,35 +436,19 @@ void kl_pair_clock(const struct kl_pair *p, struct kl_pair_clock *ret)
 	middle_ns = first + (final - first) / 2;
 	t.base_ns += (int64_t)((double)(middle_ns - t.at_ns) * t.slope);
 	t.at_ns = middle_ns;
-	for (uint32_t i = 0; i < t.bins; i++) {
-		const struct kl_pair_bin *b = &t.bin[i];
-		double hi, lo;
-
-		if (!b->has[0] && !b->has[1])
-			continue;
-		hi = (double)flat(&t, &b->best[b->has[KL_TO_CUCM] ? KL_TO_CUCM : KL_TO_PHONE]);
-		lo = (double)flat(&t, &b->best[b->has[KL_TO_PHONE] ? KL_TO_PHONE : KL_TO_CUCM]);
-		middle[n] = (hi + lo) / 2 - (double)t.base_ns;
-		half[n] = hi > lo ? (hi - lo) / 2 : (lo - hi) / 2;
-		n++;
+	if (kl_pair_bounds(&t, middle_ns, t.base_ns, &within)) {
+		t.base_ns = within.offset_ns[0] + (within.offset_ns[1] - within.offset_ns[0]) / 2;
+		ret->offset_error_ns = (uint64_t)(within.offset_ns[1] - within.offset_ns[0]) / 2 +
+				       1;
+		ret->drift_error_ppm = reach(t.slope, within.slope[0], within.slope[1]) * 1e6;
+	} else {
+		/* Of one direction alone nobody knows how long the way is. */
+		ret->offset_error_ns = p->config.tolerance_ns / 2;
+		ret->drift_error_ppm = MAX_SLOPE * 1e6;
 	}
-	if (n) {
-		double centre = median_of(middle, n);
-
-		for (size_t i = 0; i < n; i++)
-			scatter[i] = middle[i] > centre ? middle[i] - centre : centre - middle[i];
-		t.base_ns += (int64_t)centre;
-		ret->offset_error_ns = (uint64_t)(median_of(half, n) + median_of(scatter, n));
-	}
-	/* Of one direction alone nobody knows how long the way is. */
-	if (!t.samples[0] || !t.samples[1])
-		ret->offset_error_ns += p->config.tolerance_ns / 2;
 	ret->offset_ns = t.base_ns;
 	ret->at_ns = (uint64_t)t.at_ns;
 	ret->drift_ppm = t.slope * 1e6;
-	ret->drift_error_ppm = final - first >= SLOPE_OVER_NS ? 2e6 * (double)ret->offset_error_ns /
-									(double)(final - first)
-							      : MAX_SLOPE * 1e6;
 	for (uint32_t d = 0; d < KL_DIRECTIONS; d++) {
 		uint32_t count = sorted(&t, d, v);
 

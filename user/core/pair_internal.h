@@ -44,6 +44,7 @@ enum kl_pair_verdict {
 	KL_VERDICT_UNSEEN,
 	KL_VERDICT_UNCONFIRMED,
 	KL_VERDICT_NO_ROOM,
+	KL_VERDICT_RESENT, /* missing, and the receiver waited for it until it came again */
 };
 
 struct kl_pair_node {
@@ -147,6 +148,12 @@ struct kl_pair_interval {
 	uint8_t reason; /* enum kl_pair_reason */
 };
 
+/* Apart from each other, in order. */
+struct kl_pair_intervals {
+	struct kl_pair_interval of[KL_PAIR_INTERVALS];
+	uint32_t count;
+};
+
 /* One side. */
 struct kl_pair_half {
 	struct kl_pair_node *head, *tail;
@@ -157,8 +164,8 @@ struct kl_pair_half {
 	int64_t out_ns; /* access clock, of the last one that was handed out */
 	struct kl_pair_conn *conns;
 	struct kl_pair_conn *lru_first, *lru_last;
-	struct kl_pair_interval interval[KL_PAIR_INTERVALS]; /* apart from each other, in order */
-	uint32_t intervals;
+	struct kl_pair_intervals blank; /* nothing was recorded, or nobody knows when */
+	struct kl_pair_intervals drops; /* something was missed */
 };
 
 struct kl_pair_sample {
@@ -268,6 +275,16 @@ void kl_pair_clock_add(struct kl_pair *p, uint32_t direction, uint64_t access_ns
 /* Looks for the clocks' difference in what is held. last: there will not be more to go by. */
 bool kl_pair_clock_find(struct kl_pair *p, bool last);
 
+/* pair_bounds.c */
+struct kl_pair_bounds {
+	int64_t offset_ns[2]; /* at the time asked for: from, to */
+	double slope[2];
+};
+
+/* False: there are no pairs of both directions. base_ns: an offset that is about right. */
+bool kl_pair_bounds(const struct kl_pair_track *t, int64_t at_ns, int64_t base_ns,
+		    struct kl_pair_bounds *ret);
+
 /* pair_partner.c */
 int kl_pair_seek_partner(struct kl_pair *p, struct kl_pair_node *n);
 int kl_pair_seek_by_time(struct kl_pair *p, struct kl_pair_node *n);
@@ -275,7 +292,10 @@ int kl_pair_seek_by_time(struct kl_pair *p, struct kl_pair_node *n);
 /* pair_judge.c */
 void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
 		       uint32_t reason);
-/* What keeps the side from having seen everything between these times of the access clock. */
+/*
+ * What keeps the side from having seen everything between these times of the access clock: where
+ * there are several reasons, not the drops.
+ */
 uint32_t kl_pair_covered(const struct kl_pair *p, uint32_t side, int64_t from_ns, int64_t to_ns);
 void kl_pair_match(struct kl_pair *p, struct kl_pair_entry *e);
 /* A near node without a mate: what became of it? */

@@ -9,54 +9,60 @@
 #define RESENT_BY_NS (130 * KL_PAIR_NS_PER_S)
 
 #define DISORDER_NS (1 * (int64_t)KL_NS_PER_MS)
+/* Whoever has a segment has acknowledged it by then; only then is it sent again for want of that. */
+#define ANSWER_NS (150 * (int64_t)KL_NS_PER_MS)
 
 /* ---- what the captures cover ---- */
+
+static void add(struct kl_pair_intervals *l, uint64_t from_ns, uint64_t to_ns, uint32_t reason)
+{
+	struct kl_pair_interval new = { from_ns, to_ns, (uint8_t)reason };
+	uint32_t first = l->count, last;
+
+	while (first && l->of[first - 1].to_ns >= from_ns)
+		first--;
+	for (last = first; last < l->count && l->of[last].from_ns <= to_ns; last++) {
+		const struct kl_pair_interval *x = &l->of[last];
+
+		new.from_ns = x->from_ns < new.from_ns ? x->from_ns : new.from_ns;
+		new.to_ns = x->to_ns > new.to_ns ? x->to_ns : new.to_ns;
+		new.reason = x->reason > new.reason ? x->reason : new.reason;
+	}
+	if (first == last && l->count == KL_PAIR_INTERVALS) {
+		/* Too many: what lies between the first two is given up as well. */
+		l->of[1].from_ns = l->of[0].from_ns;
+		memmove(&l->of[0], &l->of[1], (KL_PAIR_INTERVALS - 1) * sizeof(l->of[0]));
+		l->count--;
+		first -= first > 0;
+		last = first;
+	}
+	memmove(&l->of[first + 1], &l->of[last], (l->count - last) * sizeof(l->of[0]));
+	l->of[first] = new;
+	l->count = l->count + 1 - (last - first);
+}
 
 void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
 		       uint32_t reason)
 {
 	struct kl_pair_half *h = &p->half[side];
-	struct kl_pair_interval add = { from_ns, to_ns, (uint8_t)reason };
-	uint32_t first = h->intervals, last;
 
-	while (first && h->interval[first - 1].to_ns >= from_ns)
-		first--;
-	for (last = first; last < h->intervals && h->interval[last].from_ns <= to_ns; last++) {
-		const struct kl_pair_interval *x = &h->interval[last];
-
-		add.from_ns = x->from_ns < add.from_ns ? x->from_ns : add.from_ns;
-		add.to_ns = x->to_ns > add.to_ns ? x->to_ns : add.to_ns;
-		add.reason = x->reason > add.reason ? x->reason : add.reason;
-	}
-	if (first == last && h->intervals == KL_PAIR_INTERVALS) {
-		/* Too many: what lies between the first two is given up as well. */
-		h->interval[1].from_ns = h->interval[0].from_ns;
-		memmove(&h->interval[0], &h->interval[1],
-			(KL_PAIR_INTERVALS - 1) * sizeof(h->interval[0]));
-		h->intervals--;
-		first -= first > 0;
-		last = first;
-	}
-	memmove(&h->interval[first + 1], &h->interval[last],
-		(h->intervals - last) * sizeof(h->interval[0]));
-	h->interval[first] = add;
-	h->intervals = h->intervals + 1 - (last - first);
+	add(reason == KL_PAIR_DROPPED ? &h->drops : &h->blank, from_ns, to_ns, reason);
 }
 
-static uint32_t interval_at(const struct kl_pair_half *h, uint64_t from_ns, uint64_t to_ns)
+static uint32_t interval_at(const struct kl_pair_intervals *l, uint64_t from_ns, uint64_t to_ns)
 {
-	uint32_t low = 0, high = h->intervals;
+	uint32_t low = 0, high = l->count;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (h->interval[middle].to_ns < from_ns)
+		if (l->of[middle].to_ns < from_ns)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < h->intervals && h->interval[low].from_ns <= to_ns ? h->interval[low].reason
-								       : KL_PAIR_NO_REASON;
+	return low < l->count && l->of[low].from_ns <= to_ns ? l->of[low].reason
+							     : KL_PAIR_NO_REASON;
 }
 
 uint32_t kl_pair_covered(const struct kl_pair *p, uint32_t side, int64_t from_ns, int64_t to_ns)
@@ -64,12 +70,14 @@ uint32_t kl_pair_covered(const struct kl_pair *p, uint32_t side, int64_t from_ns
 	const struct kl_pair_half *h = &p->half[side];
 	uint64_t from = kl_pair_from_access(p, side, from_ns);
 	uint64_t to = kl_pair_from_access(p, side, to_ns);
+	uint32_t reason;
 
 	if (!h->has_any || from < h->began_ns)
 		return KL_PAIR_BEFORE;
 	if (h->ended && to > h->ended_ns)
 		return KL_PAIR_AFTER;
-	return interval_at(h, from, to);
+	reason = interval_at(&h->blank, from, to);
+	return reason ? reason : interval_at(&h->drops, from, to);
 }
 
 /* ---- matching ---- */
@@ -230,6 +238,7 @@ struct evidence {
 	int64_t horizon; /* until when both sides have been read: beyond, one knows more than the other */
 	bool seen, acked_unseen, acked, moved_on, again, later_far;
 	int64_t seen_at, acked_at;
+	const struct kl_pair_node *arrival; /* the first that the far side saw, if it is held */
 };
 
 static int64_t horizon(const struct kl_pair *p)
@@ -285,6 +294,7 @@ static void look_far(const struct kl_pair *p, const struct kl_pair_node *n, stru
 		if (covers(m, n->direction, end)) {
 			ev->seen = true;
 			ev->seen_at = at(p, m);
+			ev->arrival = m;
 		} else if (acknowledges(m, n->direction, end) && !arrives_with(p, m)) {
 			ev->acked_unseen = true;
 			ev->acked_at = at(p, m);
@@ -328,7 +338,8 @@ static void look_near(const struct kl_pair *p, const struct kl_pair_node *n, str
 			continue;
 		else if (covers(m, n->direction, end))
 			ev->again = true;
-		else if (!kl_seq_before(m->seq, end) && at(p, m) > n->at_ns + RESENT_BY_NS)
+		else if (!kl_seq_before(m->seq, end) && at(p, m) > n->at_ns + RESENT_BY_NS &&
+			 at(p, m) <= ev->horizon)
 			ev->moved_on = true;
 	}
 }
@@ -358,6 +369,51 @@ static bool is_acknowledged_again(const struct kl_pair *p, const struct kl_pair_
 		last = m->ack;
 	}
 	return false;
+}
+
+/* Did it arrive late, after the copy that was sent later, so that it was acknowledged once more? */
+static bool is_late(const struct kl_pair *p, const struct kl_pair_node *n,
+		    const struct kl_pair_conn *c, uint32_t end, int64_t from_ns)
+{
+	int64_t until = n->at_ns + (int64_t)p->config.tolerance_ns;
+	const struct kl_pair_node *last = NULL;
+
+	for (const struct kl_pair_node *m = c->head; m && at(p, m) <= until; m = m->next_of_conn) {
+		if (m->duplicate || at(p, m) < from_ns)
+			continue;
+		if (m->direction == n->direction)
+			last = m->payload_len && c->side != n->side ? NULL : last;
+		else if (acknowledges(m, n->direction, end)) {
+			if (last && !m->payload_len && m->ack == last->ack)
+				return true;
+			last = m;
+		}
+	}
+	return false;
+}
+
+/*
+ * The capture may have missed it, but the receiver did not have it either: until a later copy came
+ * nobody saw it acknowledged, for longer than it takes to answer, and its sender, too, did not
+ * know of any. To be wrong here the capture must have missed the copy and all that answered it,
+ * and all of that must have been lost on its way back as well.
+ */
+static bool is_confirmed(const struct kl_pair *p, const struct kl_pair_node *n,
+			 const struct evidence *ev)
+{
+	const struct kl_pair_node *m = ev->arrival;
+	uint32_t end = n->seq + n->payload_len, reason;
+
+	if (!m || !m->mate || at(p, m->mate) <= n->at_ns || !ev->again || ev->acked_unseen ||
+	    ev->seen_at < n->at_ns + ANSWER_NS)
+		return false;
+	if (ev->acked && ev->acked_at < ev->seen_at + KL_PAIR_EARLY_NS)
+		return false;
+	reason = kl_pair_covered(p, n->side ^ 1, n->at_ns - KL_PAIR_EARLY_NS, ev->seen_at);
+	if (reason && reason != KL_PAIR_DROPPED)
+		return false;
+	return !is_late(p, n, n->conn->partner, shifted(n, end), ev->seen_at) &&
+	       !is_late(p, n, n->conn, end, ev->seen_at);
 }
 
 /* Was there an answer to a probe before it was repeated? */
@@ -435,7 +491,7 @@ void kl_pair_examine(struct kl_pair *p, struct kl_pair_node *n)
 	} else if (ev.moved_on && !ev.again && !ev.acked) {
 		n->verdict = KL_VERDICT_UNCONFIRMED;
 	} else {
-		n->verdict = KL_VERDICT_MISSING;
+		n->verdict = is_confirmed(p, n, &ev) ? KL_VERDICT_RESENT : KL_VERDICT_MISSING;
 	}
 }
 
@@ -503,6 +559,7 @@ static uint32_t why_unpaired(const struct kl_pair *p, const struct kl_pair_node 
 		[KL_VERDICT_UNSEEN] = KL_PAIR_UNSEEN,
 		[KL_VERDICT_UNCONFIRMED] = KL_PAIR_UNCONFIRMED,
 		[KL_VERDICT_NO_ROOM] = KL_PAIR_NO_ROOM,
+		[KL_VERDICT_RESENT] = KL_PAIR_NO_REASON,
 	};
 	struct kl_pair_conn *c = n->conn, *home = kl_pair_home(c);
 	uint32_t far = n->side ^ 1, reason;
@@ -515,9 +572,9 @@ static uint32_t why_unpaired(const struct kl_pair *p, const struct kl_pair_node 
 	if (reason == KL_PAIR_DROPPED &&
 	    (n->verdict == KL_VERDICT_ACKNOWLEDGED || n->verdict == KL_VERDICT_UNSEEN))
 		return reason_of[n->verdict];
-	if (reason)
+	if (reason && !(reason == KL_PAIR_DROPPED && n->verdict == KL_VERDICT_RESENT))
 		return reason;
-	if (interval_at(&p->half[n->side], n->time_ns, n->time_ns) == KL_PAIR_STEP)
+	if (interval_at(&p->half[n->side].blank, n->time_ns, n->time_ns) == KL_PAIR_STEP)
 		return KL_PAIR_STEP;
 	if (!c->partner)
 		return kl_pair_conn_at(p, far, &c->ends) ? KL_PAIR_REWRITTEN : KL_PAIR_NO_PARTNER;

@@ -18,6 +18,7 @@ enum {
 	VOTE_CONTENT = 2,
 	VOTE_CALL = 4, /* no two messages share a Call-ID and a CSeq */
 	VOTE_LINK = 4,
+	VOTE_LINK_MOMENTS = 8, /* where times are all there is */
 };
 
 /* Segments of equal length this near to each other may be the same. Alone: of any connection. */
@@ -81,6 +82,21 @@ struct numbers {
 	bool has_ack;
 };
 
+static bool has_equal_numbers(const struct kl_pair_vote *v)
+{
+	return v->known == 3 && !v->shift[0] && !v->shift[1];
+}
+
+/* Neighbours of equal rhythm keep in step for a while: times alone take longer to tell. */
+static uint32_t needed(const struct kl_pair_conn *a, const struct kl_pair_conn *b,
+		       const struct kl_pair_vote *v)
+{
+	bool alone = v->how == KL_PAIR_BY_TIME && !has_equal_numbers(v) &&
+		     !kl_endpoints_equal(&a->ends, &b->ends);
+
+	return alone ? VOTE_LINK_MOMENTS : VOTE_LINK;
+}
+
 /* c carried n's numbers where o carried those of the other side. */
 static int vote(struct kl_pair *p, const struct kl_pair_node *n, struct kl_pair_conn *o,
 		const struct numbers *other, uint32_t weight, uint8_t how)
@@ -113,7 +129,7 @@ static int vote(struct kl_pair *p, const struct kl_pair_node *n, struct kl_pair_
 	}
 	v->weight += weight;
 	v->how = how;
-	if (v->weight < VOTE_LINK)
+	if (v->weight < needed(a, b, v))
 		return 0;
 	/* Somebody else is as likely: wait until they differ. */
 	for (uint32_t i = 0; i < KL_PAIR_VOTES; i++) {
