@@ -259,6 +259,26 @@ static bool is_step(const struct kl_pair *p)
 	return t->suspects == KL_PAIR_SUSPECTS && (!t->samples[0] || !t->samples[1]);
 }
 
+/* Up to where a side was matched, by its own clock. */
+static int64_t matched_to(const struct kl_pair_half *h)
+{
+	return (int64_t)(h->cursor ? h->cursor->time_ns : h->last_ns);
+}
+
+/* What was matched since then was matched with the clock that was wrong by then. */
+static void match_anew(struct kl_pair *p, int64_t from_cucm)
+{
+	const struct kl_pair_half *h = &p->half[KL_CUCM];
+
+	for (struct kl_pair_node *n = h->head; n && n != h->cursor; n = n->next) {
+		if (n->paired || (int64_t)n->time_ns < from_cucm)
+			continue;
+		n->at_ns = kl_pair_to_access(p, KL_CUCM, n->time_ns);
+		if (n->entry)
+			n->entry->dirty = true;
+	}
+}
+
 static void step(struct kl_pair *p)
 {
 	struct kl_pair_track *t = &p->track;
@@ -284,13 +304,16 @@ static void step(struct kl_pair *p)
 		to_cucm = from_cucm;
 		from_cucm = swap;
 	}
+	to = matched_to(&p->half[KL_ACCESS]) > to ? matched_to(&p->half[KL_ACCESS]) : to;
+	to_cucm = matched_to(&p->half[KL_CUCM]) > to_cucm ? matched_to(&p->half[KL_CUCM]) : to_cucm;
 	kl_pair_cover_add(p, KL_ACCESS, (uint64_t)(from > slack ? from - slack : 0),
 			  (uint64_t)(to + slack), KL_PAIR_STEP);
 	kl_pair_cover_add(p, KL_CUCM, (uint64_t)(from_cucm > slack ? from_cucm - slack : 0),
 			  (uint64_t)(to_cucm + slack), KL_PAIR_STEP);
 	t->steps++;
-	t->step_ns = (uint64_t)to;
+	t->step_ns = (uint64_t)s[0].at_ns;
 	start(t, s, n);
+	match_anew(p, from_cucm);
 }
 
 void kl_pair_clock_add(struct kl_pair *p, uint32_t direction, uint64_t access_ns, uint64_t cucm_ns)

@@ -289,7 +289,7 @@ bool kl_pair_bounds(const struct kl_pair_track *t, int64_t at_ns, int64_t base_n
 int kl_pair_seek_partner(struct kl_pair *p, struct kl_pair_node *n);
 int kl_pair_seek_by_time(struct kl_pair *p, struct kl_pair_node *n);
 
-/* pair_judge.c */
+/* pair_cover.c */
 void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
 		       uint32_t reason);
 /*
@@ -297,6 +297,10 @@ void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint6
  * there are several reasons, not the drops.
  */
 uint32_t kl_pair_covered(const struct kl_pair *p, uint32_t side, int64_t from_ns, int64_t to_ns);
+/* Of the side's own clock: the reason, but for drops. */
+uint32_t kl_pair_blank_at(const struct kl_pair *p, uint32_t side, uint64_t time_ns);
+
+/* pair_judge.c */
 void kl_pair_match(struct kl_pair *p, struct kl_pair_entry *e);
 /* A near node without a mate: what became of it? */
 void kl_pair_examine(struct kl_pair *p, struct kl_pair_node *n);

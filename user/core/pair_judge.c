@@ -12,74 +12,6 @@
 /* Whoever has a segment has acknowledged it by then; only then is it sent again for want of that. */
 #define ANSWER_NS (150 * (int64_t)KL_NS_PER_MS)
 
-/* ---- what the captures cover ---- */
-
-static void add(struct kl_pair_intervals *l, uint64_t from_ns, uint64_t to_ns, uint32_t reason)
-{
-	struct kl_pair_interval new = { from_ns, to_ns, (uint8_t)reason };
-	uint32_t first = l->count, last;
-
-	while (first && l->of[first - 1].to_ns >= from_ns)
-		first--;
-	for (last = first; last < l->count && l->of[last].from_ns <= to_ns; last++) {
-		const struct kl_pair_interval *x = &l->of[last];
-
-		new.from_ns = x->from_ns < new.from_ns ? x->from_ns : new.from_ns;
-		new.to_ns = x->to_ns > new.to_ns ? x->to_ns : new.to_ns;
-		new.reason = x->reason > new.reason ? x->reason : new.reason;
-	}
-	if (first == last && l->count == KL_PAIR_INTERVALS) {
-		/* Too many: what lies between the first two is given up as well. */
-		l->of[1].from_ns = l->of[0].from_ns;
-		memmove(&l->of[0], &l->of[1], (KL_PAIR_INTERVALS - 1) * sizeof(l->of[0]));
-		l->count--;
-		first -= first > 0;
-		last = first;
-	}
-	memmove(&l->of[first + 1], &l->of[last], (l->count - last) * sizeof(l->of[0]));
-	l->of[first] = new;
-	l->count = l->count + 1 - (last - first);
-}
-
-void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
-		       uint32_t reason)
-{
-	struct kl_pair_half *h = &p->half[side];
-
-	add(reason == KL_PAIR_DROPPED ? &h->drops : &h->blank, from_ns, to_ns, reason);
-}
-
-static uint32_t interval_at(const struct kl_pair_intervals *l, uint64_t from_ns, uint64_t to_ns)
-{
-	uint32_t low = 0, high = l->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (l->of[middle].to_ns < from_ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < l->count && l->of[low].from_ns <= to_ns ? l->of[low].reason
-							     : KL_PAIR_NO_REASON;
-}
-
-uint32_t kl_pair_covered(const struct kl_pair *p, uint32_t side, int64_t from_ns, int64_t to_ns)
-{
-	const struct kl_pair_half *h = &p->half[side];
-	uint64_t from = kl_pair_from_access(p, side, from_ns);
-	uint64_t to = kl_pair_from_access(p, side, to_ns);
-	uint32_t reason;
-
-	if (!h->has_any || from < h->began_ns)
-		return KL_PAIR_BEFORE;
-	if (h->ended && to > h->ended_ns)
-		return KL_PAIR_AFTER;
-	reason = interval_at(&h->blank, from, to);
-	return reason ? reason : interval_at(&h->drops, from, to);
-}
-
 /* ---- matching ---- */
 
 bool kl_pair_is_probe(const struct kl_pair_node *n)
@@ -574,7 +506,7 @@ static uint32_t why_unpaired(const struct kl_pair *p, const struct kl_pair_node 
 		return reason_of[n->verdict];
 	if (reason && !(reason == KL_PAIR_DROPPED && n->verdict == KL_VERDICT_RESENT))
 		return reason;
-	if (interval_at(&p->half[n->side].blank, n->time_ns, n->time_ns) == KL_PAIR_STEP)
+	if (kl_pair_blank_at(p, n->side, n->time_ns) == KL_PAIR_STEP)
 		return KL_PAIR_STEP;
 	if (!c->partner)
 		return kl_pair_conn_at(p, far, &c->ends) ? KL_PAIR_REWRITTEN : KL_PAIR_NO_PARTNER;

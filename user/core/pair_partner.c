@@ -18,7 +18,7 @@ enum {
 	VOTE_CONTENT = 2,
 	VOTE_CALL = 4, /* no two messages share a Call-ID and a CSeq */
 	VOTE_LINK = 4,
-	VOTE_LINK_MOMENTS = 8, /* where times are all there is */
+	VOTE_LINK_MOMENTS = 12, /* where times are all there is */
 };
 
 /* Segments of equal length this near to each other may be the same. Alone: of any connection. */
@@ -270,12 +270,10 @@ static void print(struct kl_pair_print *table, uint64_t key, const struct kl_pai
 				     .has_ack = n->flags & KL_ACK };
 }
 
-static const struct kl_pair_print *printed(const struct kl_pair *p, struct kl_pair_print *table,
-					   uint64_t key)
+static const struct kl_pair_print *printed(struct kl_pair_print *table, uint64_t key)
 {
 	const struct kl_pair_print *x = place(table, key);
 
-	(void)p;
 	if (x->key != key || !x->conn || x->shared || x->conn->id != x->conn_id || x->conn->partner)
 		return NULL;
 	return x;
@@ -294,25 +292,44 @@ static bool at_equal_times(const struct kl_pair *p, const struct kl_pair_node *n
 	return apart < (int64_t)p->config.tolerance_ns && apart > -(int64_t)p->config.tolerance_ns;
 }
 
-static int seek_other_ends(struct kl_pair *p, struct kl_pair_node *n)
+/* Nothing of it could be recognised elsewhere. */
+static bool says_nothing(const struct kl_pair_node *n)
+{
+	return !n->payload_len && (n->flags & (KL_SYN | KL_ACK)) != (KL_SYN | KL_ACK);
+}
+
+static int seek_numbers(struct kl_pair *p, struct kl_pair_node *n, bool *ret_found)
 {
 	uint64_t way = p->config.seed ^ (uint64_t)n->direction << 8 ^ n->flags;
 	uint64_t numbers = kl_mix(kl_mix(way, (uint64_t)n->seq << 32 | n->ack), n->payload_len);
 	const struct kl_pair_print *x;
 	struct numbers other;
 
-	if (!n->payload_len && (n->flags & (KL_SYN | KL_ACK)) != (KL_SYN | KL_ACK))
-		return 0;
 	print(p->print[n->side], numbers, n);
+	x = printed(p->print[n->side ^ 1], numbers);
+	*ret_found = x != NULL;
+	if (!x)
+		return 0;
+	hint(p, n, x->time_ns);
+	other = (struct numbers){ x->seq, x->ack, x->has_ack };
+	return vote(p, n, x->conn, &other, VOTE_CONTENT, KL_PAIR_BY_NUMBERS);
+}
+
+static int seek_other_ends(struct kl_pair *p, struct kl_pair_node *n)
+{
+	const struct kl_pair_print *x;
+	struct numbers other;
+	bool found;
+	int r;
+
+	if (says_nothing(n))
+		return 0;
 	if (n->mark)
 		print(p->print[n->side], n->mark ^ n->direction, n);
-	x = printed(p, p->print[n->side ^ 1], numbers);
-	if (x) {
-		hint(p, n, x->time_ns);
-		other = (struct numbers){ x->seq, x->ack, x->has_ack };
-		return vote(p, n, x->conn, &other, VOTE_CONTENT, KL_PAIR_BY_NUMBERS);
-	}
-	x = n->mark ? printed(p, p->print[n->side ^ 1], n->mark ^ n->direction) : NULL;
+	r = seek_numbers(p, n, &found);
+	if (r || found)
+		return r;
+	x = n->mark ? printed(p->print[n->side ^ 1], n->mark ^ n->direction) : NULL;
 	if (!x)
 		return 0;
 	hint(p, n, x->time_ns);
@@ -427,12 +444,17 @@ static int seek_same_moment(struct kl_pair *p, struct kl_pair_node *n)
 /* When n is matched: the clocks are known, and n->at_ns. */
 int kl_pair_seek_by_time(struct kl_pair *p, struct kl_pair_node *n)
 {
+	bool found;
 	int r;
 
 	if (n->conn->partner || n->duplicate || n->copy > 1 ||
 	    (n->payload_len < 2 && !(n->flags & KL_SYN)))
 		return 0;
 	r = seek_same_time(p, n);
+	if (r || n->conn->partner)
+		return r;
+	/* Where one side was read far ahead, its prints may have been overwritten when n was fed. */
+	r = says_nothing(n) ? 0 : seek_numbers(p, n, &found);
 	if (r || n->conn->partner)
 		return r;
 	return seek_same_moment(p, n);
