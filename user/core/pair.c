@@ -368,7 +368,9 @@ bool kl_pair_next(struct kl_pair *p, struct kl_paired *ret)
 			n = next_out(p);
 		if (!n)
 			return false;
-		if (!full && !p->finished && !is_read(p, n->at_ns, (int64_t)p->config.hold_ns))
+		/* Where one side was read far ahead there is much to say at once: but not too soon. */
+		if (!full && !p->finished &&
+		    (!p->track.counts || !is_read(p, n->at_ns, (int64_t)p->config.hold_ns)))
 			return false;
 		/* It may have got a partner since. */
 		if (known)
