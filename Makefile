@@ -6,8 +6,8 @@
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
 #   make soak       ten minutes of random loss at three places (as root)
-#   make bench      what a packet costs, a session, and a diagnosis of captures (as root; some minutes)
-#   make bench-captures: the last alone, also with its memory at other sizes
+#   make bench      what a packet, a session and a diagnosis of captures cost (as root)
+#   make bench-captures: the last alone, tshark on large captures, too, and memory by size
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #   make fuzz-capture, make corpus-capture: the same for capture files
 #   make fuzz-session, make corpus-session: and for messages and sessions
@@ -264,8 +264,10 @@ CAPTURES_BENCH := $(BUILD)/kaloss $(addprefix $(BUILD)/tests/bench/,make-capture
 bench: $(BUILD)/tests/bench/packet-cost $(BUILD)/tests/bench/session-cost $(CAPTURES_BENCH)
 	$(BUILD)/tests/bench/packet-cost
 	$(BUILD)/tests/bench/session-cost
-	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh
+	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --no-tshark
+	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --packets 500000
 
+# All of it on the same large captures, for which tshark takes some seven minutes.
 bench-captures: $(CAPTURES_BENCH)
 	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --memory 1000000,10000000
 
