@@ -182,7 +182,8 @@ if $TSHARK; then
   row "(a) tshark on both, once" "$WORK/tshark.text"
   row "    then awk, sort, comm" "$WORK/tshark.compare"
 fi
-goal "kaloss to (b) without the comparison" "$WORK/tcpdump.text" 2
+# The goal is of large captures: in small ones starting and ending count as much.
+[ "$PACKETS" -lt 4000000 ] || goal "kaloss to (b) without the comparison" "$WORK/tcpdump.text" 2
 ! $TSHARK || goal "kaloss to (a) without the comparison" "$WORK/tshark.text" 80
 for n in ${MEMORY//,/ } run; do
   [ -e "$WORK/$n.kaloss" ] || continue
