@@ -50,6 +50,8 @@ static void expect_same(const struct kl_captured *s, const struct cap_seen *seen
 	cr_assert_eq(s->file, seen->file);
 	cr_assert_eq(s->is_cut, seen->is_cut);
 	cr_assert_eq(s->payload_captured, seen->captured);
+	cr_assert(s->payload >= s->frame &&
+		  s->payload + s->payload_captured <= s->frame + s->frame_captured);
 	cr_assert_eq(memcmp(&s->segment, &seen->segment, sizeof(s->segment)), 0);
 	cr_assert_eq(memcmp(s->payload, seen->payload, n), 0);
 }

@@ -9,14 +9,14 @@
 enum {
 	AHEAD_BATCHES = 4,
 	BATCH_SEGMENTS = 256,
-	BATCH_BYTES = 64 * 1024, /* of payload; more only where a single segment has more */
+	BATCH_BYTES = 64 * 1024, /* of frames; more only where a single segment has more */
 };
 
 struct batch {
 	struct kl_batch out;
 	struct kl_captured segment[BATCH_SEGMENTS];
-	uint8_t *payload;
-	size_t payload_room;
+	uint8_t *frames;
+	size_t frame_room;
 	struct kl_capture_range *ranges;
 	struct kl_capture_drop *drops;
 	size_t drop_room;
@@ -48,18 +48,19 @@ static int take(struct batch *b, const struct kl_captured *s, size_t *used)
 {
 	struct kl_captured *to = &b->segment[b->out.count];
 
-	if (b->payload_room < s->payload_captured) { /* and it is the first */
-		uint8_t *payload = realloc(b->payload, s->payload_captured);
+	if (b->frame_room < s->frame_captured) { /* and it is the first */
+		uint8_t *frames = realloc(b->frames, s->frame_captured);
 
-		if (!payload)
+		if (!frames)
 			return -ENOMEM;
-		b->payload = payload;
-		b->payload_room = s->payload_captured;
+		b->frames = frames;
+		b->frame_room = s->frame_captured;
 	}
 	*to = *s;
-	to->payload = b->payload + *used;
-	memcpy(b->payload + *used, s->payload, s->payload_captured);
-	*used += s->payload_captured;
+	to->frame = b->frames + *used;
+	to->payload = to->frame + (s->payload - s->frame);
+	memcpy(b->frames + *used, s->frame, s->frame_captured);
+	*used += s->frame_captured;
 	b->out.count++;
 	return 0;
 }
@@ -68,15 +69,16 @@ static int add_drops(struct kl_ahead *a, struct batch *b, size_t index,
 		     const struct kl_capture_file *file)
 {
 	struct kl_capture_drop *drops;
-	size_t n;
+	size_t told, n;
 
 	/* At its end comes the last word, and what was foretold may not have been all. */
 	if (file->end != KL_CAPTURE_UNREAD && !a->ended[index]) {
 		a->ended[index] = true;
 		a->drops_told[index] = 0;
 	}
-	n = file->drop_count - a->drops_told[index];
-
+	told = a->drops_told[index];
+	/* There may be fewer than were told: the file was opened anew to be read. */
+	n = file->drop_count > told ? file->drop_count - told : 0;
 	if (!n)
 		return 0;
 	if (b->drop_room < b->out.drop_count + n) {
@@ -89,7 +91,8 @@ static int add_drops(struct kl_ahead *a, struct batch *b, size_t index,
 	for (; n; n--) {
 		struct kl_capture_drop drop = file->drops[a->drops_told[index]++];
 
-		drop.from_ns = drop.from_ns ?: file->first_ns;
+		/* Where the file does not say, it may be any time of it. */
+		drop.from_ns = (drop.from_ns ?: file->first_ns) ?: 1;
 		drop.to_ns = drop.to_ns ?: UINT64_MAX;
 		b->drops[b->out.drop_count++] = drop;
 	}
@@ -134,7 +137,7 @@ static void fill(struct kl_ahead *a, struct batch *b)
 				break;
 			}
 		}
-		if (b->out.count && used + a->left->payload_captured > b->payload_room)
+		if (b->out.count && used + a->left->frame_captured > b->frame_room)
 			break;
 		r = take(b, a->left, &used);
 		if (r) {
@@ -205,7 +208,7 @@ void kl_ahead_close(struct kl_ahead *a)
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 	for (size_t i = 0; i < AHEAD_BATCHES; i++) {
-		free(a->batch[i].payload);
+		free(a->batch[i].frames);
 		free(a->batch[i].ranges);
 		free(a->batch[i].drops);
 	}
@@ -232,12 +235,12 @@ int kl_ahead_open(struct kl_capture *c, struct kl_ahead **ret, struct kl_error *
 	for (size_t i = 0; i < AHEAD_BATCHES; i++) {
 		struct batch *b = &a->batch[i];
 
-		b->payload_room = BATCH_BYTES;
-		b->payload = malloc(b->payload_room);
+		b->frame_room = BATCH_BYTES;
+		b->frames = malloc(b->frame_room);
 		b->ranges = calloc(v.file_count, sizeof(*b->ranges));
 		b->out.segments = b->segment;
 		b->out.ranges = b->ranges;
-		if (!b->payload || !b->ranges)
+		if (!b->frames || !b->ranges)
 			return kl_fail(err, -ENOMEM, "out of memory");
 	}
 	if (v.size_bytes)

@@ -22,7 +22,7 @@ struct kl_batch {
 	/* As of kl_capture_coverage(), up to there; also of packets behind the last segment. */
 	const struct kl_capture_range *ranges;
 	size_t range_count;
-	/* Of files that ended since the last batch. Where it is not said when: all of the file. */
+	/* What became known since the last batch. Where it is not said when: all of the file. */
 	const struct kl_capture_drop *drops;
 	size_t drop_count;
 };
