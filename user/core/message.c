@@ -180,8 +180,10 @@ static void read_sip(const char *text, size_t len, struct kl_message *ret)
 	const char *end = text + len, *line = text;
 	const uint8_t *name = find_text((const uint8_t *)text, len, key);
 
-	if (name) {
+	if (name)
 		name += sizeof(key) - 1;
+	/* What goes on in the next segment is not taken for the whole. */
+	if (name && memchr(name, '"', (size_t)((const uint8_t *)end - name))) {
 		take_name(name, (size_t)((const uint8_t *)end - name), ret->device);
 	}
 	ret->is_backup = find_text((const uint8_t *)text, len, "cisco-keep-alive");
@@ -197,7 +199,8 @@ static void read_sip(const char *text, size_t len, struct kl_message *ret)
 		const char *stop = memchr(line, '\n', (size_t)(end - line));
 		const char *stripped;
 
-		stop = stop ? stop : end;
+		if (!stop)
+			break;
 		stripped = stop > line && stop[-1] == '\r' ? stop - 1 : stop;
 		if (stripped == line)
 			break; /* the end of the headers */
