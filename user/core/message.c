@@ -183,9 +183,8 @@ static void read_sip(const char *text, size_t len, struct kl_message *ret)
 	if (name)
 		name += sizeof(key) - 1;
 	/* What goes on in the next segment is not taken for the whole. */
-	if (name && memchr(name, '"', (size_t)((const uint8_t *)end - name))) {
+	if (name && memchr(name, '"', (size_t)((const uint8_t *)end - name)))
 		take_name(name, (size_t)((const uint8_t *)end - name), ret->device);
-	}
 	ret->is_backup = find_text((const uint8_t *)text, len, "cisco-keep-alive");
 	while (line < end && (*line == '\r' || *line == '\n'))
 		line++;

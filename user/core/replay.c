@@ -16,6 +16,9 @@ enum {
 	BUCKETS = 4096, /* of the join of a single capture: it only tells copies from duplicates */
 };
 
+/* A way from side to side that took longer than this says nothing about who has what by when. */
+#define SLOW_NS (50 * KL_NS_PER_MS)
+
 #define DEADLINE_NS (1000 * KL_NS_PER_MS)
 
 struct kept {
@@ -292,7 +295,8 @@ static void remember(struct conn *c, const struct kl_paired *p, const struct kl_
 
 	if (p->fate == KL_PAIR_DUPLICATE)
 		return;
-	if (p->fate == KL_PAIR_UNPAIRED)
+	/* One that took so long may arrive behind the copy that was sent for it. */
+	if (p->fate == KL_PAIR_UNPAIRED || kl_since(p->far_ns, p->near_ns) > SLOW_NS)
 		crossed = KL_CROSSED_UNKNOWN;
 	else if (p->fate == KL_PAIR_DELIVERED && crossed < KL_CROSSED_UNKNOWN - 1)
 		crossed++;
