@@ -384,7 +384,8 @@ void kl_diagnosis_finish(struct kl_diagnosis *d)
 	if (kl_sessions_phones(d->sessions) > d->phones)
 		d->phones = kl_sessions_phones(d->sessions);
 	name_phones(d);
-	qsort(d->lost, d->lost_count, sizeof(*d->lost), by_time);
+	if (d->lost_count)
+		qsort(d->lost, d->lost_count, sizeof(*d->lost), by_time);
 }
 
 uint64_t kl_diagnosis_other_clock(const struct kl_diagnosis *d, uint64_t time_ns)
