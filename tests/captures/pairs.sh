@@ -29,6 +29,10 @@ for seed in $(seq "${1:-1}" "${2:-30}"); do
     echo "$out"
   fi
   found=$((found + $(said '[.timeline[] | select(.where == "between")] | length')))
+  # All that is lost there is lost between the two.
+  inferred=$(said '[.timeline[] | select(.where != "between")] | length')
+  [ "$inferred" = 0 ] && pass "seed $seed: nothing else is called lost" ||
+    fail "seed $seed: $inferred losses elsewhere: $(said '.timeline[] | select(.where != "between")' | head -c 600)"
   # What was lost is in the file that is written of it, and no packet twice but where it was sent so.
   read_again=$("$KALOSS" diagnose --access-capture "$WORK/p/lost.pcapng" --format json 2>&1 |
     jq -r '.integrity.captures.access.packets')
