@@ -29,6 +29,7 @@ struct kl_live {
 	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
 	size_t hook_count;
 	int cpus;
+	bool needs_tc;	/* XDP did not go somewhere: the tc programs for ingress are needed */
 	int stats_fd;	/* -1: the kernel does not measure the programs for us */
 	int promisc_fd; /* holds mirror ports in promiscuous mode; -1: none */
 	struct kl_counters *per_cpu_counters;
@@ -70,6 +71,24 @@ static uint32_t round_up_pow2(uint32_t v)
 	return p;
 }
 
+/*
+ * The kernel proves each program anew at each start, which takes most of the start's time: those
+ * that will not be attached are left out.
+ */
+static void choose_programs(struct kl_live *l, const struct kl_live_config *config)
+{
+	struct kaloss_bpf *s = l->skel;
+	bool xdp = config->hook != KL_HOOK_TC;
+	bool tc = config->hook == KL_HOOK_TC || l->needs_tc;
+
+	bpf_program__set_autoload(s->progs.kaloss_xdp_acc, xdp);
+	bpf_program__set_autoload(s->progs.kaloss_xdp_cucm, xdp);
+	bpf_program__set_autoload(s->progs.kaloss_in_acc, tc);
+	bpf_program__set_autoload(s->progs.kaloss_in_cucm, tc);
+	bpf_program__set_autoload(s->progs.kaloss_out_acc, !config->tap);
+	bpf_program__set_autoload(s->progs.kaloss_out_cucm, !config->tap);
+}
+
 static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
 	uint32_t buckets = round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
@@ -90,6 +109,7 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 		kl_fail(err, -EINVAL, "BPF object: %s", strerror(errno));
 		return -EINVAL;
 	}
+	choose_programs(l, config);
 	memcpy((void *)&l->skel->rodata->kl_settings, &settings, sizeof(settings));
 	kl_fill_ports((struct kl_ports *)&l->skel->rodata->kl_ports, config);
 	if ((r = bpf_map__set_max_entries(l->skel->maps.kl_conns, config->connections)) ||
@@ -184,6 +204,10 @@ static int attach_ingress(struct kl_live *l, const struct kl_live_config *config
 		return 0;
 	if (config->hook == KL_HOOK_XDP)
 		return kl_fail(err, r, "%s: %s", hook->interface, why.text);
+	if (!l->needs_tc) {
+		l->needs_tc = true;
+		return -EAGAIN;
+	}
 	snprintf(hook->why, sizeof(hook->why), "%.150s", why.text);
 	return attach_tc(l, config, hook, ret, err);
 }
@@ -275,7 +299,8 @@ static int open_all(struct kl_live *l, const struct kl_live_config *config, stru
 	return attach_all(l, config, err);
 }
 
-int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, struct kl_error *err)
+static int try_open(const struct kl_live_config *config, bool needs_tc, struct kl_live **ret,
+		    struct kl_error *err)
 {
 	struct kl_live *l = calloc(1, sizeof(*l));
 	int r;
@@ -284,6 +309,7 @@ int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, stru
 		return kl_fail(err, -ENOMEM, "out of memory");
 	l->stats_fd = -1;
 	l->promisc_fd = -1;
+	l->needs_tc = needs_tc;
 	libbpf_complaint[0] = '\0';
 	libbpf_set_print(keep_complaint);
 	r = open_all(l, config, err);
@@ -293,6 +319,13 @@ int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, stru
 	}
 	*ret = l;
 	return 0;
+}
+
+int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, struct kl_error *err)
+{
+	int r = try_open(config, false, ret, err);
+
+	return r == -EAGAIN ? try_open(config, true, ret, err) : r;
 }
 
 void kl_live_close(struct kl_live *l)
