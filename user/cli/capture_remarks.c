@@ -80,6 +80,20 @@ int kl_capture_remark(struct kl_capture *c, struct kl_capture_remarks *remarks,
 	return r;
 }
 
+int kl_capture_remark_forgotten(uint64_t conns, struct kl_capture_remarks *remarks,
+				struct kl_captures_note *ret)
+{
+	int r = 0;
+
+	if (conns)
+		r = add(remarks,
+			"%s: %" PRIu64 " connections were forgotten to make room for others (raise "
+			"--connections)",
+			ret->files, conns);
+	ret->remark_count = remarks->count;
+	return r;
+}
+
 int kl_capture_remark_late(const char *path, uint64_t packets, struct kl_capture_remarks *remarks,
 			   struct kl_captures_note *ret)
 {

@@ -20,4 +20,7 @@ int kl_capture_remark(struct kl_capture *c, struct kl_capture_remarks *remarks,
 /* That a file told only when losses had been judged that it had dropped packets before. 0: none. */
 int kl_capture_remark_late(const char *path, uint64_t packets, struct kl_capture_remarks *remarks,
 			   struct kl_captures_note *ret);
+/* Connections of this side for which there was no room any more. */
+int kl_capture_remark_forgotten(uint64_t conns, struct kl_capture_remarks *remarks,
+				struct kl_captures_note *ret);
 void kl_capture_remarks_done(struct kl_capture_remarks *remarks);

@@ -22,6 +22,7 @@
 #include "cli/capture_remarks.h"
 #include "source/ports.h"
 #include "util/cleanup.h"
+#include "util/duration.h"
 
 /* How far both sides are read before a segment is judged. */
 #define HOLD_NS (300ULL * 1000000000)
@@ -273,6 +274,11 @@ static int read_all(struct diagnose *d, struct kl_error *err)
 		} else {
 			r = take_segment(d, side, segment);
 		}
+		if (r == -ENOSPC)
+			return kl_fail(err, r,
+				       "more connections within %u s than there is room "
+				       "for: raise --connections",
+				       (unsigned)(HOLD_NS / KL_NS_PER_S));
 		if (r)
 			return kl_fail(err, r, "%s", strerror(-r));
 		show_progress(d);
@@ -483,6 +489,9 @@ static int report(struct diagnose *d, bool *ret_fault)
 				      &record.captures[side]);
 		if (!r)
 			r = remark_late_drops(d, side, &remarks[side], &record.captures[side]);
+		if (!r)
+			r = kl_capture_remark_forgotten(kl_sighter_evicted(d->side[side].sighter),
+							&remarks[side], &record.captures[side]);
 	}
 	if (!r)
 		r = d->report.format->diagnosis(&d->report, &record);

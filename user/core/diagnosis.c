@@ -312,10 +312,6 @@ int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
 
 	if (story->type == KL_STORY_START && kl_sessions_phones(d->sessions) > d->phones)
 		d->phones = kl_sessions_phones(d->sessions);
-	if (story->type == KL_STORY_STOP)
-		d->stops[story->by][story->how]++;
-	if (story->type == KL_STORY_RETRANSMISSION)
-		d->retransmissions++;
 	if (story->type != KL_STORY_LOSS)
 		return 0;
 	d->inferred[story->direction & 1][story->where]++;

@@ -55,8 +55,7 @@ struct kl_diagnosis {
 	struct kl_tally_report total;
 	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
 	uint64_t inferred_unsure; /* inferred, but from what a capture may not have seen: dropped */
-	uint64_t retransmissions;
-	size_t phones;		    /* the most at any time */
+	size_t phones;		  /* the most at any time */
 	uint64_t first_ns, last_ns; /* of all segments; 0: none */
 	struct kl_lost *lost;
 	size_t lost_count, lost_room;
@@ -69,7 +68,6 @@ struct kl_diagnosis {
 	struct kl_paired doubtful[KL_SIDES]; /* the first one */
 	uint64_t doubtful_reference[KL_SIDES];
 	bool drops_declared[KL_SIDES]; /* by the capture itself; the caller's to say */
-	uint64_t stops[3][4];	       /* sessions that ended, by enum kl_session_by and _how */
 	uint64_t began_ns[KL_SIDES], ended_ns[KL_SIDES]; /* captures, by their clocks; 0: not yet */
 	struct kl_blind *blind;
 	size_t blind_count, blind_room;

@@ -148,7 +148,7 @@ int kl_pair_feed(struct kl_pair *p, const struct kl_sighted *s)
 		return -EINVAL;
 	c = kl_pair_conn_of(p, s);
 	if (!c)
-		return -ENOMEM;
+		return -ENOSPC;
 	note_time(h, s->time_ns);
 	if (s->fragment) {
 		c->way[s->direction].fragmented = true;

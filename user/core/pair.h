@@ -178,7 +178,10 @@ static inline void kl_pair_freep(struct kl_pair **p)
 	kl_pair_free(*p);
 }
 
-/* Takes one sighting. Take out what kl_pair_next() has after each. -ENOMEM, -EINVAL. */
+/*
+ * Takes one sighting. Take out what kl_pair_next() has after each. -ENOMEM, -EINVAL; -ENOSPC: there
+ * is no room for another connection while all are held (max_conns).
+ */
 int kl_pair_feed(struct kl_pair *p, const struct kl_sighted *s);
 
 /* -EINVAL. Times are of that side's clock. */

@@ -239,7 +239,7 @@ static int open_session(struct kl_sessions *s, struct kl_node **node, const stru
 		return 0; /* known by a walk already */
 	if (n) {
 		/* A new connection on old addresses: another SYN, perhaps after a lost FIN. */
-		kl_loss_end(s, n, e->time_ns);
+		kl_loss_end(s, n);
 		kl_forecast_end(s, n, e->time_ns, KL_BY_UNKNOWN);
 		if (!n->session.closed_ns)
 			count_phone(s, &n->session, -1);
@@ -262,7 +262,7 @@ static void end_session(struct kl_sessions *s, struct kl_node *n, uint64_t now_n
 
 	if (n->session.closed_ns)
 		return;
-	kl_loss_end(s, n, now_ns);
+	kl_loss_end(s, n);
 	kl_forecast_end(s, n, now_ns, by);
 	count_phone(s, &n->session, -1);
 	n->session.closed_ns = now_ns;

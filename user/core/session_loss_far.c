@@ -324,9 +324,8 @@ uint64_t kl_loss_wake_ns(const struct kl_node *n)
 	return wake_ns;
 }
 
-void kl_loss_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
+void kl_loss_end(struct kl_sessions *s, struct kl_node *n)
 {
-	(void)now_ns;
 	for (__u32 i = 0; i < KL_DIRECTIONS * KL_EPISODES; i++) {
 		struct kl_episode *ep = &n->flow[i / KL_EPISODES].episode[i % KL_EPISODES];
 

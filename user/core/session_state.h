@@ -210,7 +210,7 @@ void kl_loss_heard(struct kl_sessions *s, struct kl_node *n, const struct kl_eve
 void kl_loss_settle(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
 uint64_t kl_loss_wake_ns(const struct kl_node *n); /* 0: no need */
 /* The connection ends: what is still open is decided with what there is. */
-void kl_loss_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
+void kl_loss_end(struct kl_sessions *s, struct kl_node *n);
 
 /* session_forecast.c */
 /* The last keepalive reached the server. */
