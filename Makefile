@@ -24,7 +24,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g

@@ -130,6 +130,30 @@ struct kl_payload_event {
 	__u8 payload[KL_WINDOW_BYTES + 4];
 };
 
+/* ---- ARP and neighbour discovery (a ring buffer of their own) ---- */
+
+enum kl_arp_what {
+	KL_ARP_REQUEST = 1, /* ARP request, or neighbour solicitation */
+	KL_ARP_ANSWER,	    /* ARP reply, or solicited neighbour advertisement */
+	KL_ARP_ANNOUNCE,    /* gratuitous ARP, probe answers to all, unsolicited advertisement */
+};
+
+/* As it came in at a hook. The same again within a second is not told again. */
+struct kl_arp_event {
+	__u64 time_ns;	   /* CLOCK_MONOTONIC */
+	__u32 address[4];  /* asked for (REQUEST), or claimed */
+	__u32 to[4];	   /* ANSWER: who asked; REQUEST: who asks; ANNOUNCE: zero */
+	__u8 mac[6];	   /* who claims it; REQUEST: who asks */
+	__u8 frame_mac[6]; /* the frame's own source */
+	__u16 vlan;
+	__u8 family; /* 4 or 6 */
+	__u8 what;   /* enum kl_arp_what */
+	__u8 side;
+	__u8 pad[7];
+};
+
+_Static_assert(sizeof(struct kl_arp_event) == 64, "no hidden padding");
+
 /* ---- What a sweep hands over ---- */
 
 /* A segment with missing copies that was judged: `missing` losses, or as many unpaired. */

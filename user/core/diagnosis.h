@@ -7,12 +7,14 @@
  */
 #pragma once
 
+#include "core/evidence.h"
 #include "core/pair.h"
 #include "core/session.h"
 #include "core/tally.h"
 
 enum {
 	KL_LOST_MAX = 1 << 20, /* losses kept one by one */
+	KL_OBSERVED_MAX = 1 << 21,
 	KL_EVIDENCE_TEXT = KL_STORY_TEXT,
 };
 
@@ -37,6 +39,9 @@ struct kl_lost {
 	uint32_t copies[KL_SIDES];
 	uint32_t sent_again; /* near copies after this one */
 	uint64_t late_ns;
+	uint64_t idle_ns;   /* how long the phone had been silent before */
+	uint8_t idle_known; /* enum kl_idle_known */
+	size_t drop;	/* its place among the kernel's drops of the evidence, plus 1; 0: none */
 	char *evidence; /* of an inferred loss; NULL: it was measured */
 	size_t before;	/* the loss before of the same segment, plus 1; 0: none */
 };
@@ -46,6 +51,24 @@ struct kl_blind {
 	uint32_t side;
 	uint64_t from_ns;
 	uint64_t to_ns;
+};
+
+/*
+ * A copy of a keepalive or answer at its near side, or one that was lost before it. With them the
+ * losses are compared: what was different where nothing was lost?
+ */
+struct kl_observed {
+	uint64_t time_ns;
+	uint64_t session; /* its id */
+	uint32_t seq;
+	uint32_t idle_ms; /* UINT32_MAX: more, or not known */
+	uint16_t length;
+	uint8_t direction : 1;
+	uint8_t lost : 1;
+	uint8_t again : 1;	/* a retransmission */
+	uint8_t where : 2;	/* enum kl_where, of a lost one */
+	uint8_t idle_known : 2; /* enum kl_idle_known */
+	uint8_t kind;		/* enum kl_kind */
 };
 
 struct kl_open_loss; /* a segment with losses of which no copy has arrived yet */
@@ -60,6 +83,15 @@ struct kl_diagnosis {
 	struct kl_lost *lost;
 	size_t lost_count, lost_room;
 	uint64_t lost_unlisted;
+	/*
+	 * In the order of time after kl_diagnosis_finish(). When there are too many, every other one
+	 * that was not lost is left out: observed_stride says of how many one was kept.
+	 */
+	struct kl_observed *observed;
+	size_t observed_count, observed_room;
+	uint32_t observed_stride;
+	uint64_t observed_seen;
+	struct kl_evidence evidence;
 	/*
 	 * By far side: segments that the receiver acknowledged though that side's capture does not
 	 * have them. A capture that drops packets leaves several; see kl_diagnosis_single().
@@ -90,6 +122,13 @@ void kl_diagnosis_alone(struct kl_diagnosis *d, const struct kl_sighted *s, bool
 int kl_diagnosis_blind(struct kl_diagnosis *d, const struct kl_blind *blind);
 /* Is this loss inferred near such a time, or from what only one capture covers? ahead_ns: the cucm side's clock less the story's. */
 bool kl_diagnosis_doubts(struct kl_diagnosis *d, const struct kl_story *story, int64_t ahead_ns);
+/* One copy more to compare with; done by kl_diagnosis_story(), too. -ENOMEM. */
+int kl_diagnosis_observe(struct kl_diagnosis *d, const struct kl_observed *o);
+/*
+ * A loss between the two interfaces of this host. Nothing but its time, where, ends, and what
+ * identifies the segment has to be filled in.
+ */
+int kl_diagnosis_lost(struct kl_diagnosis *d, const struct kl_lost *lost);
 /* What the sessions found out. */
 int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story);
 /*

@@ -11,6 +11,14 @@
 const char *kl_cause_name(enum kl_cause cause)
 {
 	static const char *const names[KL_CAUSES] = {
+		[KL_CAUSE_MAC_AGEING] = "mac_ageing",
+		[KL_CAUSE_MAC_FLUSH] = "mac_flush",
+		[KL_CAUSE_PROXY_ARP] = "proxy_arp",
+		[KL_CAUSE_IN_HOST_DROP] = "in_host_drop",
+		[KL_CAUSE_MIDDLEBOX_RESET] = "middlebox_reset",
+		[KL_CAUSE_MTU_BLACK_HOLE] = "mtu_black_hole",
+		[KL_CAUSE_PHONE_INITIATED] = "phone_initiated",
+		[KL_CAUSE_CUCM_INITIATED] = "cucm_initiated",
 		[KL_CAUSE_BETWEEN_LOSS] = "between_loss",
 		[KL_CAUSE_PHONE_SIDE_LOSS] = "phone_side_loss",
 		[KL_CAUSE_CUCM_SIDE_LOSS] = "cucm_side_loss",
@@ -75,7 +83,7 @@ __attribute__((format(printf, 2, 3))) static void add_evidence(struct kl_finding
 	if (f->evidence_count == KL_FINDING_EVIDENCE)
 		return;
 	va_start(args, format);
-	vsnprintf(f->evidence[f->evidence_count++], KL_FINDING_TEXT, format, args);
+	vsnprintf(f->evidence[f->evidence_count++].text, KL_FINDING_TEXT, format, args);
 	va_end(args);
 }
 

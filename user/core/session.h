@@ -74,6 +74,8 @@ struct kl_session {
 	uint64_t ok_ns;		/* last keepalive that surely reached the server; 0: none */
 	uint16_t vlan;
 	uint8_t mac[6];
+	uint8_t next_mac[6];	       /* where the phone's frames go; all zero: not known */
+	uint64_t lost_ns;	       /* when the last loss was, wherever it was; 0: none */
 	char device[KL_DEVICE_NAME];   /* empty: not known */
 	char failure[KL_FAILURE_TEXT]; /* what the phone says of its last failure; empty: nothing */
 	bool from_syn;
@@ -107,6 +109,14 @@ enum kl_story_type {
 	KL_STORY_RETRANSMISSION,
 	KL_STORY_LOSS, /* outside the two interfaces */
 	KL_STORY_FORECAST,
+	KL_STORY_SEGMENT, /* the first copy of a keepalive or answer: for statistics, no record */
+};
+
+/* How long the phone had been silent, and how that is known. */
+enum kl_idle_known {
+	KL_IDLE_UNKNOWN,
+	KL_IDLE_SIGNALLING, /* on this connection: it may have sent something else meanwhile */
+	KL_IDLE_ALL,	    /* none of its frames came by on the access side */
 };
 
 enum kl_forecast_state {
@@ -139,6 +149,14 @@ struct kl_story {
 	enum kl_where where; /* LOSS */
 	unsigned copies[KL_SIDES];
 	uint64_t late_ns; /* LOSS: how late the first copy came that was seen; 0: not known */
+	/*
+	 * SEGMENT, RETRANSMISSION, LOSS: how long the phone had been silent when this copy was sent
+	 * (of a LOSS before the access interface: when the lost copy was).
+	 */
+	uint64_t idle_ns;
+	enum kl_idle_known idle_known;
+	uint8_t ttl;		      /* STOP by FIN or RST: of that packet; 0: not known */
+	uint8_t usual_ttl;	      /* of that end's packets before */
 	enum kl_forecast_state state; /* FORECAST */
 	uint64_t at_ns;
 	char text

@@ -26,8 +26,14 @@ json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f)
 {
 	json_t *o = json_object(), *evidence = json_array();
 
-	for (size_t i = 0; i < f->evidence_count; i++)
-		json_array_append_new(evidence, json_pack("{s:s}", "text", f->evidence[i]));
+	for (size_t i = 0; i < f->evidence_count; i++) {
+		const struct kl_finding_evidence *e = &f->evidence[i];
+		json_t *item = json_pack("{s:s, s:b}", "text", e->text, "against", e->against);
+
+		for (size_t k = 0; k < e->figure_count; k++)
+			json_object_set_new(item, e->figure[k].name, json_real(e->figure[k].value));
+		json_array_append_new(evidence, item);
+	}
 	json_object_set_new(o, "type", json_string("finding"));
 	json_object_set_new(o, "time", time_or_null(time_ns));
 	json_object_set_new(o, "cause", json_string(kl_cause_name(f->cause)));

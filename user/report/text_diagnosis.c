@@ -92,7 +92,9 @@ static void print_findings(struct kl_report *r, const struct kl_diagnosis_record
 			kl_cause_name(f->cause), kl_text_paint(r, KL_TEXT_PLAIN),
 			kl_confidence_name(f->confidence), f->explanation);
 		for (size_t e = 0; e < f->evidence_count; e++)
-			fprintf(r->out, "   Evidence: %s.\n", f->evidence[e]);
+			fprintf(r->out, "   %s: %s.\n",
+				f->evidence[e].against ? "Against it" : "Evidence",
+				f->evidence[e].text);
 		fprintf(r->out, "   Remedy: %s\n", f->remedy);
 	}
 }

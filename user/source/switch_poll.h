@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Switches that send no traps are asked: their forwarding table and their ageing times, by SNMP,
+ * without ever waiting for an answer.
+ */
+#pragma once
+
+#include "source/fdb.h"
+#include "source/input.h"
+
+enum {
+	KL_SWITCHES_MAX = 32,
+};
+
+struct kl_switch_poll_config {
+	const char *switches;  /* ADDRESS[:PORT][,…] */
+	const char *community; /* of v2c; NULL: "public" */
+	const char *auth_file; /* NULL: v2c; else v3 with the first user in it, see trap.h */
+	uint64_t interval_ns;
+};
+
+struct kl_switch_poll;
+
+/* Asked of each MAC that is found missing or new; false: it is nobody's that matters. */
+typedef bool (*kl_mac_filter)(const uint8_t mac[6], void *arg);
+
+int kl_switch_poll_open(const struct kl_switch_poll_config *config, struct kl_switch_poll **ret,
+			struct kl_error *err);
+void kl_switch_poll_close(struct kl_switch_poll *p); /* NULL is fine */
+int kl_switch_poll_fd(const struct kl_switch_poll *p);
+/* Sends what is due at now_ns (CLOCK_MONOTONIC), takes what came. Never waits. */
+int kl_switch_poll_drain(struct kl_switch_poll *p, uint64_t now_ns, kl_mac_handler mac,
+			 kl_ageing_handler ageing, void *arg);
+void kl_switch_poll_stats(const struct kl_switch_poll *p, struct kl_input_stats *ret);
