@@ -5,6 +5,7 @@
 
 #include "core/names.h"
 #include "report/json_records.h"
+#include "report/moments.h"
 #include "util/duration.h"
 
 static json_t *number(uint64_t n)
@@ -47,10 +48,17 @@ json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f)
 	return o;
 }
 
-json_t *kl_json_lost(const struct kl_diagnosis *d, const struct kl_lost *l)
+/* 0 stays 0: not known. */
+static uint64_t wall(const struct kl_diagnosis_record *r, uint64_t time_ns)
 {
+	return time_ns ? time_ns + r->offset_ns : 0;
+}
+
+json_t *kl_json_lost(const struct kl_diagnosis_record *r, const struct kl_lost *l)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
 	struct kl_loss record = {
-		.time_ns = l->time_ns,
+		.time_ns = wall(r, l->time_ns),
 		.party = { .ends = l->ends,
 			   .vlan = l->vlan,
 			   .device = l->device[0] ? l->device : NULL,
@@ -63,6 +71,9 @@ json_t *kl_json_lost(const struct kl_diagnosis *d, const struct kl_lost *l)
 		.length = l->length,
 		.copies = { l->copies[KL_ACCESS], l->copies[KL_CUCM] },
 		.late_ns = l->late_ns,
+		.idle_ns = l->idle_ns,
+		.idle_known = (enum kl_idle_known)l->idle_known,
+		.drop = l->drop ? &d->evidence.drop.item[l->drop - 1] : NULL,
 		.evidence = l->evidence,
 	};
 	json_t *o;
@@ -72,7 +83,7 @@ json_t *kl_json_lost(const struct kl_diagnosis *d, const struct kl_lost *l)
 	json_object_set_new(o, "time_cucm_clock",
 			    time_or_null(kl_diagnosis_other_clock(d, l->time_ns)));
 	json_object_set_new(o, "sent_again", number(l->sent_again));
-	json_object_set_new(o, "got_through_at", time_or_null(l->through_ns));
+	json_object_set_new(o, "got_through_at", time_or_null(wall(r, l->through_ns)));
 	return o;
 }
 
@@ -135,7 +146,19 @@ static json_t *clocks(const struct kl_diagnosis *d)
 			 (json_int_t)c->pairs, "steps", (int)c->steps);
 }
 
-json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *r)
+/* As watch counts it, and what could not be used. */
+static json_t *live_integrity(const struct kl_diagnosis_record *r)
+{
+	json_t *o = kl_json_integrity(&r->diagnosis->total.integrity), *remarks = json_array();
+
+	for (size_t i = 0; i < r->live->remark_count; i++)
+		json_array_append_new(remarks, json_string(r->live->remarks[i]));
+	json_object_set_new(o, "losses_unlisted", number(r->diagnosis->lost_unlisted));
+	json_object_set_new(o, "remarks", remarks);
+	return o;
+}
+
+static json_t *captures_integrity(const struct kl_diagnosis_record *r)
 {
 	const struct kl_diagnosis *d = r->diagnosis;
 	json_t *o = json_object(), *by = json_object(), *captures = json_object();
@@ -174,7 +197,39 @@ json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *r)
 	return o;
 }
 
-json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *r)
+json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *r)
+{
+	return r->live ? live_integrity(r) : captures_integrity(r);
+}
+
+static uint64_t mac_flushes(const struct kl_evidence *e)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < e->mac.count; i++)
+		count += e->mac.item[i].happening == KL_MAC_AGED ||
+			 e->mac.item[i].happening == KL_MAC_FLUSHED;
+	return count;
+}
+
+static json_t *live_summary(const struct kl_diagnosis_record *r)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
+	struct kl_report_tick tick = {
+		.time_ns = r->time_ns,
+		.interval_s = r->live->duration_s,
+		.phones = d->phones,
+		.tally = &d->total,
+		.mac_flushes = mac_flushes(&d->evidence),
+		.mac_flushes_known = d->evidence.has_bridge || d->evidence.has_snmp ||
+				     d->evidence.has_syslog,
+	};
+
+	memcpy(tick.inferred, d->inferred, sizeof(tick.inferred));
+	return kl_json_summary(&tick);
+}
+
+static json_t *captures_summary(const struct kl_diagnosis_record *r)
 {
 	const struct kl_diagnosis *d = r->diagnosis;
 	json_t *o = json_object();
@@ -191,21 +246,50 @@ json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *r)
 	return o;
 }
 
+json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *r)
+{
+	return r->live ? live_summary(r) : captures_summary(r);
+}
+
 /* ---- The formats ---- */
+
+/* In the order of their times. */
+static json_t *timeline(const struct kl_diagnosis_record *r)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
+	json_t *array = json_array();
+	struct kl_moment m = {};
+
+	while (kl_moment_next(d, &m)) {
+		switch (m.what) {
+		case KL_MOMENT_LOSS:
+			json_array_append_new(array, kl_json_lost(r, m.lost));
+			break;
+		case KL_MOMENT_MAC:
+			json_array_append_new(array, kl_json_mac(m.mac, r->offset_ns));
+			break;
+		case KL_MOMENT_ARP:
+			json_array_append_new(array, kl_json_arp(m.arp, r->offset_ns));
+			break;
+		case KL_MOMENT_UNREGISTRATION:
+			json_array_append_new(array, kl_json_unregistration(m.alarm, r->offset_ns));
+			break;
+		}
+	}
+	return array;
+}
 
 static json_t *document(const struct kl_diagnosis_record *r)
 {
 	const struct kl_diagnosis *d = r->diagnosis;
-	json_t *o = json_object(), *findings = json_array(), *timeline = json_array();
+	json_t *o = json_object(), *findings = json_array();
 
 	for (size_t i = 0; i < r->finding_count; i++)
 		json_array_append_new(findings, kl_json_finding(r->time_ns, &r->findings[i]));
-	for (size_t i = 0; i < d->lost_count; i++)
-		json_array_append_new(timeline, kl_json_lost(d, &d->lost[i]));
 	json_object_set_new(o, "summary", kl_json_diagnosis_summary(r));
 	json_object_set_new(o, "findings", findings);
 	json_object_set_new(o, "phones", kl_json_sessions(d->sessions));
-	json_object_set_new(o, "timeline", timeline);
+	json_object_set_new(o, "timeline", timeline(r));
 	json_object_set_new(o, "integrity", kl_json_diagnosis_integrity(r));
 	return o;
 }

@@ -89,7 +89,7 @@ static json_t *by_kind(const struct kl_tally_report *t)
 	return kinds;
 }
 
-static json_t *integrity(const struct kl_integrity *n)
+json_t *kl_json_integrity(const struct kl_integrity *n)
 {
 	json_t *o = json_object(), *by = json_object();
 
@@ -120,8 +120,9 @@ static void set_tally(json_t *o, const struct kl_report_tick *tick)
 	json_object_set_new(o, "by_kind", by_kind(t));
 	json_object_set_new(o, "transit_us", times_us(&t->transit));
 	json_object_set_new(o, "rtt_ms", times_ms(&t->answer));
-	json_object_set_new(o, "mac_flushes", json_null());
-	json_object_set_new(o, "integrity", integrity(&t->integrity));
+	json_object_set_new(o, "mac_flushes",
+			    tick->mac_flushes_known ? number(tick->mac_flushes) : json_null());
+	json_object_set_new(o, "integrity", kl_json_integrity(&t->integrity));
 }
 
 json_t *kl_json_tick(const struct kl_report_tick *t)
@@ -149,6 +150,12 @@ static void set_party(json_t *o, const struct kl_party *p)
 			    json_pack("{s:s, s:i}", "ip", cucm, "port", p->ends.cucm_port));
 }
 
+static json_t *drop(const struct kl_drop *d)
+{
+	return json_pack("{s:s, s:o, s:o}", "reason", d->reason, "symbol", text_or_null(d->symbol),
+			 "interface", text_or_null(d->interface));
+}
+
 json_t *kl_json_loss(const struct kl_loss *l)
 {
 	json_t *o = record("loss", l->time_ns);
@@ -167,8 +174,11 @@ json_t *kl_json_loss(const struct kl_loss *l)
 	json_object_set_new(o, "late_ms", ms_or_null(l->late_ns));
 	json_object_set_new(o, "evidence", text_or_null(l->evidence));
 	json_object_set_new(o, "probable", json_boolean(l->party.probable));
-	json_object_set_new(o, "idle_s", json_null());
-	json_object_set_new(o, "drop", json_null());
+	/* What was silent on one connection only may have been heard otherwise. */
+	json_object_set_new(o, "idle_s",
+			    l->idle_known == KL_IDLE_ALL ? json_real((double)l->idle_ns / 1e9)
+							 : json_null());
+	json_object_set_new(o, "drop", l->drop ? drop(l->drop) : json_null());
 	return o;
 }
 
@@ -229,6 +239,73 @@ json_t *kl_json_forecast(const struct kl_forecast_record *f)
 	json_object_set_new(o, "in_s", json_real(((double)f->at_ns - (double)f->time_ns) / 1e9));
 	json_object_set_new(o, "because", json_string(f->because));
 	json_object_set_new(o, "probable", json_boolean(f->party.probable));
+	return o;
+}
+
+/* ---- What was seen beside the segments ---- */
+
+json_t *kl_json_mac(const struct kl_mac_evidence *m, uint64_t offset_ns)
+{
+	json_t *o = record("mac", m->time_ns + offset_ns);
+	char mac[KL_MAC_TEXT] = "";
+
+	if (m->has_mac)
+		kl_format_mac(m->mac, mac);
+	json_object_set_new(
+		o, "event",
+		json_string(kl_mac_happening_name((enum kl_mac_happening)m->happening)));
+	json_object_set_new(o, "mac", text_or_null(mac));
+	json_object_set_new(o, "vlan", m->vlan ? number(m->vlan) : json_null());
+	json_object_set_new(o, "port", text_or_null(m->port));
+	json_object_set_new(o, "from_port", text_or_null(m->from_port));
+	json_object_set_new(o, "source",
+			    json_string(kl_mac_source_name((enum kl_mac_source)m->source)));
+	json_object_set_new(o, "told_by", text_or_null(m->told_by));
+	json_object_set_new(o, "silent_s",
+			    m->silent_ms ? json_real(m->silent_ms / 1e3) : json_null());
+	return o;
+}
+
+json_t *kl_json_arp(const struct kl_arp_conflict *c, uint64_t offset_ns)
+{
+	json_t *o = record("arp", c->time_ns + offset_ns), *macs = json_array();
+	json_t *answers = json_array(), *first = json_array();
+	char ip[KL_ADDRESS_TEXT], mac[KL_MAC_TEXT];
+
+	kl_format_address(c->address.family, c->address.word, ip);
+	for (unsigned i = 0; i < c->mac_count; i++) {
+		kl_format_mac(c->mac[i], mac);
+		json_array_append_new(macs, text_or_null(mac));
+		json_array_append_new(answers, number(c->answers[i]));
+		json_array_append_new(first, number(c->first_answers[i]));
+	}
+	kl_format_mac(c->mac[c->first], mac);
+	json_object_set_new(o, "event", json_string("conflict"));
+	json_object_set_new(o, "ip", json_string(ip));
+	json_object_set_new(o, "macs", macs);
+	json_object_set_new(o, "first_answer", text_or_null(mac));
+	json_object_set_new(o, "answers", answers);
+	json_object_set_new(o, "first_answers", first);
+	json_object_set_new(o, "requests", number(c->requests));
+	return o;
+}
+
+json_t *kl_json_unregistration(const struct kl_alarm *a, uint64_t offset_ns)
+{
+	json_t *o = record("unregistration", a->time_ns + offset_ns);
+	char ip[KL_ADDRESS_TEXT] = "";
+
+	if (a->address.family)
+		kl_format_address(a->address.family, a->address.word, ip);
+	json_object_set_new(o, "device", text_or_null(a->device));
+	json_object_set_new(o, "ip", text_or_null(ip));
+	json_object_set_new(o, "alarm", json_string(a->name));
+	json_object_set_new(o, "reason", a->reason < 0 ? json_null() : json_integer(a->reason));
+	json_object_set_new(o, "reason_name", text_or_null(a->reason_name));
+	json_object_set_new(o, "node", text_or_null(a->node));
+	json_object_set_new(o, "matched_loss", json_boolean(a->matched_loss));
+	json_object_set_new(o, "losses", number(a->losses));
+	json_object_set_new(o, "last_signal", text_or_null(a->last_signal));
 	return o;
 }
 

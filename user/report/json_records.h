@@ -14,10 +14,15 @@ json_t *kl_json_loss(const struct kl_loss *l);
 json_t *kl_json_retransmission(const struct kl_retransmission *t);
 json_t *kl_json_session(const struct kl_session_record *s);
 json_t *kl_json_forecast(const struct kl_forecast_record *f);
+json_t *kl_json_mac(const struct kl_mac_evidence *m, uint64_t offset_ns);
+json_t *kl_json_arp(const struct kl_arp_conflict *c, uint64_t offset_ns);
+json_t *kl_json_unregistration(const struct kl_alarm *a, uint64_t offset_ns);
 json_t *kl_json_summary(const struct kl_report_tick *t);
+/* A zero time is null. */
 json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f);
 /* The loss as a record of type loss, with what became of its segment. */
-json_t *kl_json_lost(const struct kl_diagnosis *d, const struct kl_lost *l);
+json_t *kl_json_lost(const struct kl_diagnosis_record *r, const struct kl_lost *l);
 json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *d);
 json_t *kl_json_diagnosis_integrity(const struct kl_diagnosis_record *d);
+json_t *kl_json_integrity(const struct kl_integrity *n);
 json_t *kl_json_sessions(const struct kl_sessions *s);

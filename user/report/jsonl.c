@@ -39,6 +39,21 @@ static int jsonl_forecast(struct kl_report *r, const struct kl_forecast_record *
 	return emit(r, kl_json_forecast(f));
 }
 
+static int jsonl_mac(struct kl_report *r, const struct kl_mac_evidence *m, uint64_t offset_ns)
+{
+	return emit(r, kl_json_mac(m, offset_ns));
+}
+
+static int jsonl_arp(struct kl_report *r, const struct kl_arp_conflict *c, uint64_t offset_ns)
+{
+	return emit(r, kl_json_arp(c, offset_ns));
+}
+
+static int jsonl_unregistration(struct kl_report *r, const struct kl_alarm *a, uint64_t offset_ns)
+{
+	return emit(r, kl_json_unregistration(a, offset_ns));
+}
+
 static int jsonl_summary(struct kl_report *r, const struct kl_report_tick *t)
 {
 	return emit(r, kl_json_summary(t));
@@ -67,6 +82,9 @@ const struct kl_report_format kl_report_jsonl = {
 	.retransmission = jsonl_retransmission,
 	.session = jsonl_session,
 	.forecast = jsonl_forecast,
+	.mac = jsonl_mac,
+	.arp = jsonl_arp,
+	.unregistration = jsonl_unregistration,
 	.summary = jsonl_summary,
 	.diagnosis = jsonl_diagnosis,
 };

@@ -22,6 +22,9 @@ struct kl_report_tick {
 	/* Losses outside the two interfaces, inferred in the interval. */
 	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
 	const struct kl_sessions *sessions; /* the summary: to be listed one by one; NULL: not */
+	/* MAC addresses that were aged out or flushed; not known without a source that tells. */
+	uint64_t mac_flushes;
+	bool mac_flushes_known;
 };
 
 /* Who a record is about. */
@@ -45,8 +48,11 @@ struct kl_loss {
 	uint32_t seq_other; /* as the other side numbers it */
 	uint32_t length;
 	unsigned copies[KL_SIDES];
-	uint64_t late_ns;     /* of the first copy that was seen; 0: not known */
-	const char *evidence; /* of an inferred loss; NULL: it was measured */
+	uint64_t late_ns; /* of the first copy that was seen; 0: not known */
+	uint64_t idle_ns; /* the phone's silence before; see idle_known */
+	enum kl_idle_known idle_known;
+	const struct kl_drop *drop; /* the kernel's own reason; NULL: it gave none */
+	const char *evidence;	    /* of an inferred loss; NULL: it was measured */
 };
 
 struct kl_retransmission {
@@ -100,8 +106,18 @@ struct kl_captures_note {
 	size_t remark_count;
 };
 
+/* Of a run on interfaces. */
+struct kl_live_note {
+	double duration_s;
+	const char *const *remarks; /* sentences: inputs that could not be used, and the like */
+	size_t remark_count;
+};
+
 struct kl_diagnosis_record {
-	uint64_t time_ns; /* of the last segment */
+	uint64_t time_ns; /* of the last segment; with offset_ns */
+	/* Added to all times of the diagnosis to have CLOCK_REALTIME. 0: they are that already. */
+	uint64_t offset_ns;
+	const struct kl_live_note *live; /* NULL: from captures */
 	const struct kl_diagnosis *diagnosis;
 	const struct kl_finding *findings;
 	size_t finding_count;
@@ -123,6 +139,11 @@ struct kl_report_format {
 	int (*retransmission)(struct kl_report *r, const struct kl_retransmission *t);
 	int (*session)(struct kl_report *r, const struct kl_session_record *s);
 	int (*forecast)(struct kl_report *r, const struct kl_forecast_record *f);
+	/* Times of evidence are offset_ns behind CLOCK_REALTIME. */
+	int (*mac)(struct kl_report *r, const struct kl_mac_evidence *m, uint64_t offset_ns);
+	int (*arp)(struct kl_report *r, const struct kl_arp_conflict *c, uint64_t offset_ns);
+	/* An alarm that says that a phone was unregistered, or could not register. */
+	int (*unregistration)(struct kl_report *r, const struct kl_alarm *a, uint64_t offset_ns);
 	int (*summary)(struct kl_report *r, const struct kl_report_tick *t);
 	/* The end of a diagnosis: all of it. The records above may have come before. */
 	int (*diagnosis)(struct kl_report *r, const struct kl_diagnosis_record *d);
@@ -132,6 +153,7 @@ extern const struct kl_report_format kl_report_text;
 extern const struct kl_report_format kl_report_jsonl;
 /* One document: only diagnosis() prints. */
 extern const struct kl_report_format kl_report_json;
+extern const struct kl_report_format kl_report_html;
 
 /* A story of the sessions as the record that it is. Times are offset_ns behind the real ones. */
 int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns);

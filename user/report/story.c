@@ -66,6 +66,8 @@ static int report_inferred(struct kl_report *r, const struct kl_story *story, ui
 		.length = story->length,
 		.copies = { story->copies[KL_ACCESS], story->copies[KL_CUCM] },
 		.late_ns = story->late_ns,
+		.idle_ns = story->idle_ns,
+		.idle_known = story->idle_known,
 		.evidence = story->text,
 	};
 
@@ -95,6 +97,8 @@ int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t 
 		return report_inferred(r, story, offset_ns);
 	case KL_STORY_FORECAST:
 		return report_forecast(r, story, offset_ns);
+	case KL_STORY_SEGMENT:
+		return 0;
 	default:
 		return report_session(r, story, offset_ns);
 	}

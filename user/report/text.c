@@ -129,9 +129,115 @@ static int text_loss(struct kl_report *r, const struct kl_loss *l)
 	if (l->evidence)
 		fprintf(r->out, ": %s\n", l->evidence);
 	else
-		fprintf(r->out, ", copies seen: access %u, cucm %u\n", l->copies[KL_ACCESS],
+		fprintf(r->out, ", copies seen: access %u, cucm %u", l->copies[KL_ACCESS],
 			l->copies[KL_CUCM]);
+	if (l->idle_known == KL_IDLE_ALL && l->idle_ns)
+		fprintf(r->out, ", the phone had been silent for %.1f s", (double)l->idle_ns / 1e9);
+	if (l->drop)
+		kl_text_drop(r->out, l->drop);
+	fputc('\n', r->out);
 	return done(r);
+}
+
+void kl_text_drop(FILE *out, const struct kl_drop *d)
+{
+	fprintf(out, ", dropped by this kernel: %s", d->reason);
+	if (d->symbol[0])
+		fprintf(out, " in %s", d->symbol);
+	if (d->interface[0])
+		fprintf(out, ", %s", d->interface);
+}
+
+void kl_text_mac(FILE *out, const struct kl_mac_evidence *m)
+{
+	static const char *const says[KL_MAC_HAPPENINGS] = {
+		[KL_MAC_LEARNED] = "learned",
+		[KL_MAC_MOVED] = "moved",
+		[KL_MAC_AGED] = "aged out",
+		[KL_MAC_FLUSHED] = "removed",
+		[KL_MAC_TOPOLOGY_CHANGE] = "topology change",
+		[KL_MAC_VIOLATION] = "port security violation",
+	};
+	char mac[KL_MAC_TEXT];
+
+	kl_format_mac(m->mac, mac);
+	fprintf(out, "MAC %s%s%s", m->has_mac ? mac : "", m->has_mac ? " " : "",
+		says[m->happening]);
+	if (m->from_port[0])
+		fprintf(out, " from %s", m->from_port);
+	if (m->port[0])
+		fprintf(out, "%s %s", m->from_port[0] ? " to" : ", port", m->port);
+	if (m->vlan)
+		fprintf(out, ", vlan %u", m->vlan);
+	if (m->silent_ms)
+		fprintf(out, ", silent for %.1f s", m->silent_ms / 1e3);
+	fprintf(out, " (%s%s%s)", kl_mac_source_name((enum kl_mac_source)m->source),
+		m->told_by[0] ? " " : "", m->told_by);
+}
+
+void kl_text_arp(FILE *out, const struct kl_arp_conflict *c)
+{
+	char ip[KL_ADDRESS_TEXT], mac[KL_MAC_TEXT];
+
+	kl_format_address(c->address.family, c->address.word, ip);
+	fprintf(out, "ARP: %s is claimed by", ip);
+	for (unsigned i = 0; i < c->mac_count; i++) {
+		kl_format_mac(c->mac[i], mac);
+		fprintf(out, "%s %s", i ? " and" : "", mac);
+	}
+	kl_format_mac(c->mac[c->first], mac);
+	fprintf(out, "; %s answered first", mac);
+}
+
+void kl_text_unregistration(FILE *out, const struct kl_alarm *a)
+{
+	char ip[KL_ADDRESS_TEXT] = "";
+
+	if (a->address.family)
+		kl_format_address(a->address.family, a->address.word, ip);
+	fprintf(out, "CUCM: %s %s%s%s", a->name, a->device, a->device[0] && ip[0] ? " " : "", ip);
+	if (a->reason_name[0])
+		fprintf(out, ": %s", a->reason_name);
+	if (a->matched_loss)
+		fprintf(out, "; it lost keepalives before");
+	else
+		fprintf(out, "; no loss of it is known before");
+}
+
+static void print_clock(struct kl_report *r, uint64_t time_ns, const char *color)
+{
+	char now[16];
+
+	clock_text(time_ns, now, sizeof(now));
+	fprintf(r->out, "%s %s", now, kl_text_paint(r, color));
+}
+
+static int end_line(struct kl_report *r)
+{
+	fprintf(r->out, "%s\n", kl_text_paint(r, KL_TEXT_PLAIN));
+	return done(r);
+}
+
+static int text_mac(struct kl_report *r, const struct kl_mac_evidence *m, uint64_t offset_ns)
+{
+	print_clock(r, m->time_ns + offset_ns,
+		    m->happening == KL_MAC_LEARNED ? KL_TEXT_DIM : KL_TEXT_YELLOW);
+	kl_text_mac(r->out, m);
+	return end_line(r);
+}
+
+static int text_arp(struct kl_report *r, const struct kl_arp_conflict *c, uint64_t offset_ns)
+{
+	print_clock(r, c->time_ns + offset_ns, KL_TEXT_RED);
+	kl_text_arp(r->out, c);
+	return end_line(r);
+}
+
+static int text_unregistration(struct kl_report *r, const struct kl_alarm *a, uint64_t offset_ns)
+{
+	print_clock(r, a->time_ns + offset_ns, KL_TEXT_RED);
+	kl_text_unregistration(r->out, a);
+	return end_line(r);
 }
 
 static int text_retransmission(struct kl_report *r, const struct kl_retransmission *t)
@@ -219,7 +325,7 @@ static void print_kinds(struct kl_report *r, const struct kl_tally_report *n)
 }
 
 /* In words, for each thing that could have made the numbers wrong. */
-static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
+bool kl_text_integrity(FILE *out, const struct kl_integrity *n)
 {
 	static const char *const unpaired[KL_FATES] = {
 		[KL_UNPAIRED_ONE_SIDED] =
@@ -269,18 +375,17 @@ static void print_integrity(struct kl_report *r, const struct kl_integrity *n)
 	for (int i = 0; i < KL_FATES; i++) {
 		if (!n->unpaired_by[i] || !unpaired[i])
 			continue;
-		fprintf(r->out, "not counted: %" PRIu64 " segments %s\n", n->unpaired_by[i],
+		fprintf(out, "not counted: %" PRIu64 " segments %s\n", n->unpaired_by[i],
 			unpaired[i]);
 		clean = false;
 	}
 	for (size_t i = 0; i < KL_COUNT(others); i++) {
 		if (!others[i].count)
 			continue;
-		fprintf(r->out, "note: %" PRIu64 " %s\n", others[i].count, others[i].text);
+		fprintf(out, "note: %" PRIu64 " %s\n", others[i].count, others[i].text);
 		clean = false;
 	}
-	if (clean)
-		fprintf(r->out, "integrity: nothing was missed\n");
+	return clean;
 }
 
 /* Losses outside the two interfaces are inferred, and so kept apart from what was measured. */
@@ -359,7 +464,8 @@ static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 			(double)n->answer.max_ns / 1e6);
 	if (!n->direction[KL_TO_CUCM].sent && !n->direction[KL_TO_PHONE].sent)
 		fprintf(r->out, "no keepalive crossed both sides: nothing can be said\n");
-	print_integrity(r, &n->integrity);
+	if (kl_text_integrity(r->out, &n->integrity))
+		fprintf(r->out, "integrity: nothing was missed\n");
 	if (t->sessions) {
 		fprintf(r->out, "\nsessions:\n");
 		kl_sessions_visit(t->sessions, kl_text_session, r->out);
@@ -373,6 +479,9 @@ const struct kl_report_format kl_report_text = {
 	.retransmission = text_retransmission,
 	.session = text_session,
 	.forecast = text_forecast,
+	.mac = text_mac,
+	.arp = text_arp,
+	.unregistration = text_unregistration,
 	.summary = text_summary,
 	.diagnosis = kl_text_diagnosis,
 };

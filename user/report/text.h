@@ -13,7 +13,15 @@
 const char *kl_text_paint(const struct kl_report *r, const char *color);
 /* DEVICE PHONE:PORT, cucm ADDRESS:PORT, vlan N */
 void kl_text_ends(FILE *out, const struct kl_party *p);
+/* Evidence, without its time and without a line's end. */
+void kl_text_drop(FILE *out, const struct kl_drop *d);
+void kl_text_mac(FILE *out, const struct kl_mac_evidence *m);
+void kl_text_arp(FILE *out, const struct kl_arp_conflict *c);
+void kl_text_unregistration(FILE *out, const struct kl_alarm *a);
+/* A line for each thing that could have made a live run's numbers wrong. Returns: there is none. */
+bool kl_text_integrity(FILE *out, const struct kl_integrity *n);
 /* All of one session in a line. arg: the FILE. */
 void kl_text_session(const struct kl_session *s, void *arg);
 
+void kl_text_timeline(struct kl_report *r, const struct kl_diagnosis_record *d);
 int kl_text_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A diagnosis for people: the verdict first, then each lost segment as an engineer would write it
- * down from two captures, then what cannot be said.
+ * A diagnosis for people: the verdict first, then the phones, then each lost segment as an engineer
+ * would write it down from two captures (text_timeline.c), then what cannot be said.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,26 +14,8 @@
 #include "util/duration.h"
 
 enum {
-	LISTED = 1000, /* losses in the table; JSON has all */
+	LISTED = 200, /* phones; JSON has all */
 };
-
-#define NS_PER_S 1000000000ULL
-
-/* The time of day to the microsecond, as in the captures' own tools. */
-static const char *clock_us(uint64_t time_ns, char ret[24])
-{
-	time_t seconds = (time_t)(time_ns / NS_PER_S);
-	struct tm tm;
-	size_t n;
-
-	if (!time_ns || !localtime_r(&seconds, &tm)) {
-		snprintf(ret, 24, "-");
-		return ret;
-	}
-	n = strftime(ret, 24, "%H:%M:%S", &tm);
-	snprintf(ret + n, 24 - n, ".%06u", (unsigned)(time_ns % NS_PER_S / 1000));
-	return ret;
-}
 
 static void print_captures(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
@@ -79,7 +61,7 @@ static void print_clocks(struct kl_report *r, const struct kl_diagnosis *d)
 
 static void print_findings(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
-	fprintf(r->out, "\nVERDICT\n");
+	fprintf(r->out, "VERDICT\n");
 	if (!d->finding_count)
 		fprintf(r->out,
 			"Nothing is wrong with what was seen: no keepalive and no answer is "
@@ -99,42 +81,56 @@ static void print_findings(struct kl_report *r, const struct kl_diagnosis_record
 	}
 }
 
-static void print_lost(struct kl_report *r, const struct kl_diagnosis *d)
+struct affected {
+	struct kl_report *r;
+	unsigned count;
+};
+
+/* A session that lost something, or that its server gave up. */
+static void print_affected(const struct kl_session *s, void *arg)
 {
-	size_t listed = d->lost_count < LISTED ? d->lost_count : LISTED;
+	struct kl_party party = { .ends = s->ends, .vlan = s->vlan, .device = s->device };
+	struct affected *a = arg;
+	uint32_t lost[KL_WHERES], all = 0;
 
-	if (!d->lost_count)
+	for (int w = 0; w < KL_WHERES; w++)
+		all += lost[w] = s->lost[KL_TO_CUCM][w] + s->lost[KL_TO_PHONE][w];
+	if (!all || a->count++ >= LISTED)
 		return;
-	fprintf(r->out,
-		"\nLOST\n%-15s  %-15s  %-8s %-19s %-10s %10s  %10s  %6s  %5s  %-15s  phone\n",
-		"access clock", "cucm clock", "way", "kind", "where", "seq", "seq (cucm)", "length",
-		"again", "got through");
-	for (size_t i = 0; i < listed; i++) {
-		const struct kl_lost *l = &d->lost[i];
-		struct kl_party party = { .ends = l->ends, .vlan = l->vlan, .device = l->device };
-		char here[24], there[24], through[24];
-
-		fprintf(r->out, "%-15s  %-15s  %-8s %-19s %-10s %10u  %10u  %6u  %5u  %-15s  ",
-			clock_us(l->time_ns, here),
-			clock_us(kl_diagnosis_other_clock(d, l->time_ns), there),
-			l->direction == KL_TO_CUCM ? "to CUCM" : "to phone", kl_kind_name(l->kind),
-			kl_where_name((enum kl_where)l->where), l->seq, l->seq_other, l->length,
-			l->sent_again, clock_us(l->through_ns, through));
-		kl_text_ends(r->out, &party);
-		if (l->evidence)
-			fprintf(r->out, "%s: %s", l->probable ? " (probably)" : "", l->evidence);
-		fputc('\n', r->out);
+	if (a->count == 1)
+		fprintf(a->r->out, "\nPHONES\n");
+	kl_text_ends(a->r->out, &party);
+	fprintf(a->r->out, ": %u lost (", all);
+	for (int w = 0, any = 0; w < KL_WHERES; w++) {
+		if (lost[w])
+			fprintf(a->r->out, "%s%s %u", any++ ? ", " : "",
+				kl_where_name((enum kl_where)w), lost[w]);
 	}
-	if (listed < d->lost_count || d->lost_unlisted)
-		fprintf(r->out, "and %" PRIu64 " more (--format json has %s)\n",
-			(uint64_t)(d->lost_count - listed) + d->lost_unlisted,
-			d->lost_unlisted ? "most of them" : "them all");
+	fprintf(a->r->out, ") of %u keepalives", s->keepalives);
+	if (s->schedule.period_us)
+		fprintf(a->r->out, ", one every %.1f s", (double)s->schedule.period_us / 1e6);
+	if (s->closed_ns)
+		fprintf(a->r->out, "; its connection ended");
+	fputc('\n', a->r->out);
 }
 
-static void print_counts(struct kl_report *r, const struct kl_diagnosis *d)
+static void print_phones(struct kl_report *r, const struct kl_diagnosis *d)
 {
-	fprintf(r->out, "\nCOUNTED\n%zu phones in %.1f s\n", d->phones,
-		d->last_ns ? (double)(d->last_ns - d->first_ns) / 1e9 : 0.0);
+	struct affected a = { r, 0 };
+
+	kl_sessions_visit(d->sessions, print_affected, &a);
+	if (a.count > LISTED)
+		fprintf(r->out, "and %u more\n", a.count - LISTED);
+}
+
+static void print_counts(struct kl_report *r, const struct kl_diagnosis_record *record)
+{
+	const struct kl_diagnosis *d = record->diagnosis;
+	double seconds = d->last_ns ? (double)(d->last_ns - d->first_ns) / 1e9 : 0.0;
+
+	if (record->live)
+		seconds = record->live->duration_s;
+	fprintf(r->out, "\nCOUNTED\n%zu phones in %.1f s\n", d->phones, seconds);
 	for (uint32_t way = 0; way < KL_DIRECTIONS; way++) {
 		const struct kl_count *n = &d->total.direction[way];
 
@@ -152,6 +148,18 @@ static void print_counts(struct kl_report *r, const struct kl_diagnosis *d)
 			n->retransmitted, n->duplicates, d->inferred[way][KL_PHONE_SIDE],
 			d->inferred[way][KL_CUCM_SIDE], d->inferred[way][KL_WHERE_UNKNOWN]);
 	}
+}
+
+static void live_integrity(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	bool clean;
+
+	fprintf(r->out, "\nINTEGRITY\n");
+	clean = kl_text_integrity(r->out, &d->diagnosis->total.integrity);
+	for (size_t i = 0; i < d->live->remark_count; i++)
+		fprintf(r->out, "note: %s\n", d->live->remarks[i]);
+	if (clean && !d->live->remark_count)
+		fprintf(r->out, "nothing was missed\n");
 }
 
 /* In words, for each thing that could have made the numbers wrong. */
@@ -208,12 +216,17 @@ static void print_integrity(struct kl_report *r, const struct kl_diagnosis_recor
 
 int kl_text_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
-	print_captures(r, d);
-	print_clocks(r, d->diagnosis);
 	print_findings(r, d);
-	print_lost(r, d->diagnosis);
-	print_counts(r, d->diagnosis);
-	print_integrity(r, d);
+	print_phones(r, d->diagnosis);
+	kl_text_timeline(r, d);
+	print_counts(r, d);
+	if (d->live) {
+		live_integrity(r, d);
+	} else {
+		print_integrity(r, d);
+		print_captures(r, d);
+		print_clocks(r, d->diagnosis);
+	}
 	if (d->list_sessions) {
 		fprintf(r->out, "\nSESSIONS\n");
 		kl_sessions_visit(d->diagnosis->sessions, kl_text_session, r->out);

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A diagnosis' losses and what else happened, one a line, in the order of time. */
+#include <inttypes.h>
+#include <time.h>
+
+#include "core/names.h"
+#include "report/moments.h"
+#include "report/text.h"
+
+enum {
+	LISTED = 1000, /* JSON has all */
+};
+
+#define NS_PER_S 1000000000ULL
+
+/* The time of day to the microsecond, as in the captures' own tools. */
+static const char *clock_us(uint64_t time_ns, char ret[24])
+{
+	time_t seconds = (time_t)(time_ns / NS_PER_S);
+	struct tm tm;
+	size_t n;
+
+	if (!time_ns || !localtime_r(&seconds, &tm)) {
+		snprintf(ret, 24, "-");
+		return ret;
+	}
+	n = strftime(ret, 24, "%H:%M:%S", &tm);
+	snprintf(ret + n, 24 - n, ".%06u", (unsigned)(time_ns % NS_PER_S / 1000));
+	return ret;
+}
+
+static void print_loss(struct kl_report *r, const struct kl_diagnosis_record *record,
+		       const struct kl_lost *l)
+{
+	const struct kl_diagnosis *d = record->diagnosis;
+	uint64_t through_ns = l->through_ns ? l->through_ns + record->offset_ns : 0;
+	struct kl_party party = { .ends = l->ends, .vlan = l->vlan, .device = l->device };
+	char here[24], there[24], through[24];
+
+	fprintf(r->out, "%-15s  ", clock_us(l->time_ns + record->offset_ns, here));
+	if (!record->live)
+		fprintf(r->out, "%-15s  ",
+			clock_us(kl_diagnosis_other_clock(d, l->time_ns), there));
+	fprintf(r->out, "%-8s %-19s %-10s %10u  %10u  %6u  %5u  %-15s  ",
+		l->direction == KL_TO_CUCM ? "to CUCM" : "to phone", kl_kind_name(l->kind),
+		kl_where_name((enum kl_where)l->where), l->seq, l->seq_other, l->length,
+		l->sent_again, clock_us(through_ns, through));
+	kl_text_ends(r->out, &party);
+	if (l->idle_known == KL_IDLE_ALL && l->idle_ns)
+		fprintf(r->out, ", silent for %.1f s before", (double)l->idle_ns / 1e9);
+	if (l->drop)
+		kl_text_drop(r->out, &d->evidence.drop.item[l->drop - 1]);
+	if (l->evidence)
+		fprintf(r->out, "%s: %s", l->probable ? " (probably)" : "", l->evidence);
+	fputc('\n', r->out);
+}
+
+static void print_moment(struct kl_report *r, const struct kl_diagnosis_record *record,
+			 const struct kl_moment *m)
+{
+	char here[24];
+
+	if (m->what == KL_MOMENT_LOSS) {
+		print_loss(r, record, m->lost);
+		return;
+	}
+	fprintf(r->out, "%-15s  ", clock_us(m->time_ns + record->offset_ns, here));
+	if (m->what == KL_MOMENT_MAC)
+		kl_text_mac(r->out, m->mac);
+	else if (m->what == KL_MOMENT_ARP)
+		kl_text_arp(r->out, m->arp);
+	else
+		kl_text_unregistration(r->out, m->alarm);
+	fputc('\n', r->out);
+}
+
+static void print_heading(struct kl_report *r, const struct kl_diagnosis_record *record)
+{
+	fprintf(r->out, "\nTIMELINE\n%-15s  ", record->live ? "lost at" : "access clock");
+	if (!record->live)
+		fprintf(r->out, "%-15s  ", "cucm clock");
+	fprintf(r->out, "%-8s %-19s %-10s %10s  %10s  %6s  %5s  %-15s  phone\n", "way", "kind",
+		"where", "seq", "seq (cucm)", "length", "again", "got through");
+}
+
+void kl_text_timeline(struct kl_report *r, const struct kl_diagnosis_record *record)
+{
+	const struct kl_diagnosis *d = record->diagnosis;
+	struct kl_moment m = {};
+	uint64_t count = 0;
+
+	while (kl_moment_next(d, &m)) {
+		if (!count)
+			print_heading(r, record);
+		if (count++ < LISTED)
+			print_moment(r, record, &m);
+	}
+	if (count > LISTED || d->lost_unlisted)
+		fprintf(r->out, "and %" PRIu64 " more (--format json has %s)\n",
+			count - (count < LISTED ? count : LISTED) + d->lost_unlisted,
+			d->lost_unlisted ? "most of them" : "them all");
+}
