@@ -18,9 +18,13 @@ static const struct kl_verb verbs[] = {
 	},
 	{
 		.name = "diagnose",
-		.summary = "Reads one capture or two, from both ends at the same time, and says "
-			   "what was lost, where, and what to do.",
-		.usage = "kaloss diagnose --access-capture FILE --cucm-capture FILE [options]",
+		.summary =
+			"Says what is lost, where, why, and what to do: looks at the traffic for "
+			"a while, or reads\n"
+			"one capture or two from both ends (--access-capture FILE, "
+			"--cucm-capture FILE).",
+		.usage = "kaloss diagnose --access IF[,IF...] --cucm IF[,IF...] [--for 5m] "
+			 "[options]",
 		.mask = KL_VERB_DIAGNOSE,
 		.run = kl_diagnose,
 	},

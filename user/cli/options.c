@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,10 @@ enum {
 	DIAGNOSE = KL_VERB_DIAGNOSE,
 	TELLS = KL_VERB_WATCH | KL_VERB_DIAGNOSE, /* writes records */
 	ALL = BOTH | DIAGNOSE,
+	LIVE = 1 << 8, /* diagnose: not for captures */
 };
+
+#define POLL_NS (10 * KL_NS_PER_S)
 
 /* What a call server listens on (field knowledge: SCCP 2000/2443, SIP 5060/5061). */
 static const uint16_t default_port[KL_SERVICES] = {
@@ -34,9 +38,29 @@ struct option_def {
 	const char *name;
 	const char *argument; /* NULL: takes none */
 	unsigned verbs;
+	/* NULL: it is a flag, or (with an argument) a text, at `member` of struct kl_options. */
 	int (*set)(struct kl_options *o, const char *value, struct kl_error *err);
 	const char *help;
+	size_t member;
 };
+
+#define MEMBER(name) .member = offsetof(struct kl_options, name)
+
+static int set_member(const struct option_def *def, struct kl_options *o, const char *value,
+		      struct kl_error *err)
+{
+	char *member = (char *)o + def->member;
+
+	if (!def->argument) {
+		*(bool *)member = true;
+		return 0;
+	}
+	if (!value[0])
+		return kl_fail(err, -EINVAL, "an empty %s",
+			       strstr(def->argument, "FILE") ? "file name" : "text");
+	*(const char **)member = value;
+	return 0;
+}
 
 /* Calls take() for each item of a comma-separated list. */
 static int each_item(const char *list, struct kl_options *o, unsigned which,
@@ -220,7 +244,7 @@ static int set_hook(struct kl_options *o, const char *value, struct kl_error *er
 
 static int set_format(struct kl_options *o, const char *value, struct kl_error *err)
 {
-	static const char *const names[] = { "text", "jsonl", "json", NULL };
+	static const char *const names[] = { "text", "jsonl", "json", "html", NULL };
 	int choice = 0, r = choose(value, names, &choice, err);
 
 	if (!r)
@@ -238,38 +262,6 @@ static int set_color(struct kl_options *o, const char *value, struct kl_error *e
 	return r;
 }
 
-static int set_output(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	if (!value[0])
-		return kl_fail(err, -EINVAL, "an empty file name");
-	o->output = value;
-	return 0;
-}
-
-static int set_tap(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	(void)value;
-	(void)err;
-	o->live.tap = true;
-	return 0;
-}
-
-static int set_nat(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	(void)value;
-	(void)err;
-	o->live.nat = true;
-	return 0;
-}
-
-static int set_tc_filters(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	(void)value;
-	(void)err;
-	o->live.tc_filters = true;
-	return 0;
-}
-
 static int set_sip_grace(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	return duration(value, KL_NS_PER_MS, 86400 * KL_NS_PER_S, &o->sip_grace_ns, err);
@@ -280,22 +272,6 @@ static int set_sccp_missed(struct kl_options *o, const char *value, struct kl_er
 	return number(value, 1, 100, &o->sccp_missed, err);
 }
 
-static int set_access_capture(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	if (!value[0])
-		return kl_fail(err, -EINVAL, "an empty file name");
-	o->captures[KL_ACCESS] = value;
-	return 0;
-}
-
-static int set_cucm_capture(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	if (!value[0])
-		return kl_fail(err, -EINVAL, "an empty file name");
-	o->captures[KL_CUCM] = value;
-	return 0;
-}
-
 static int set_write_lost(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	if (!value[0])
@@ -304,6 +280,11 @@ static int set_write_lost(struct kl_options *o, const char *value, struct kl_err
 		return kl_fail(err, -EINVAL, "a file is needed, not standard output");
 	o->write_lost = value;
 	return 0;
+}
+
+static int set_poll_interval(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 86400 * KL_NS_PER_S, &o->poll.interval_ns, err);
 }
 
 static int set_complete(struct kl_options *o, const char *value, struct kl_error *err)
@@ -318,78 +299,96 @@ static int set_complete(struct kl_options *o, const char *value, struct kl_error
 	return 0;
 }
 
-static int set_per_phone(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	(void)value;
-	(void)err;
-	o->per_phone = true;
-	return 0;
-}
-
-static int set_self_cost(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	(void)value;
-	(void)err;
-	o->live.self_cost = true;
-	return 0;
-}
-
-static int set_help(struct kl_options *o, const char *value, struct kl_error *err)
-{
-	(void)value;
-	(void)err;
-	o->help = true;
-	return 0;
-}
-
 static const struct option_def options[] = {
-	{ "access", "IF[,IF...]", BOTH, set_access, "interface(s) towards the phones" },
-	{ "cucm", "IF[,IF...]", BOTH, set_cucm, "interface(s) towards the call server" },
-	{ "tap", NULL, BOTH, set_tap,
-	  "both sides are mirror ports: both directions are read at ingress" },
-	{ "nat", NULL, BOTH, set_nat, "this host translates the phones' addresses" },
-	{ "hook", "auto|xdp|tc", BOTH, set_hook,
-	  "where frames are read as they come in: native XDP where it is free,\n"
-	  "else tc (auto, the default); xdp and tc insist" },
-	{ "tc-filters", NULL, BOTH, set_tc_filters,
-	  "use clsact filters also where the kernel has tcx links" },
-	{ "sccp-ports", "PORT[,PORT...]", ALL, set_sccp_ports, "default 2000" },
-	{ "sccp-tls-ports", "PORT[,PORT...]", ALL, set_sccp_tls_ports, "default 2443" },
-	{ "sip-ports", "PORT[,PORT...]", ALL, set_sip_ports, "default 5060" },
-	{ "sip-tls-ports", "PORT[,PORT...]", ALL, set_sip_tls_ports, "default 5061" },
-	{ "deadline", "DURATION", WATCH, set_deadline,
-	  "a segment not delivered within this time is lost; default 1s" },
-	{ "interval", "DURATION", WATCH, set_interval, "between two ticks; default 1s" },
-	{ "duration", "DURATION", BOTH, set_duration,
-	  "stop after this time (watch: default never; check: traffic is looked at\n"
-	  "for this long, default 3s)" },
-	{ "connections", "N", ALL, set_connections, "room for connections; default 262144" },
-	{ "join-entries", "N", BOTH, set_join_entries,
-	  "room for segments under way and just arrived; default 65536" },
-	{ "ring-bytes", "N", BOTH, set_ring_bytes, "room for events; default 4194304" },
-	{ "access-capture", "FILE[,FILE...]", DIAGNOSE, set_access_capture,
-	  "capture(s) from the phones' side: pcap or pcapng, gzip or not, - for\n"
-	  "standard input" },
-	{ "cucm-capture", "FILE[,FILE...]", DIAGNOSE, set_cucm_capture,
-	  "capture(s) from the call server's side" },
-	{ "complete", "access|cucm|both", DIAGNOSE, set_complete,
-	  "it is known that this capture dropped nothing: what is not in it is lost\n"
-	  "even where the receiver acknowledges it" },
-	{ "write-lost", "FILE", DIAGNOSE, set_write_lost,
-	  "write the lost segments and their neighbours as a pcapng; captures are\n"
-	  "read twice then" },
-	{ "format", "text|jsonl|json", TELLS, set_format, "default text; json: diagnose only" },
-	{ "output", "FILE", TELLS, set_output, "write records to FILE instead of standard output" },
-	{ "color", "auto|always|never", ALL, set_color, "default auto: only on a terminal" },
-	{ "per-phone", NULL, TELLS, set_per_phone, "list all sessions in the summary" },
-	{ "sip-grace", "DURATION", TELLS, set_sip_grace,
-	  "how long the call server waits for a refresh that is due; default 15s" },
-	{ "sccp-missed", "N", TELLS, set_sccp_missed,
-	  "keepalive intervals after which the call server gives an SCCP phone up;\n"
-	  "default 3" },
-	{ "self-cost", NULL, WATCH, set_self_cost,
-	  "have the kernel measure our programs, and show ns a run at the end" },
-	{ "help", NULL, ALL, set_help, "this text" },
+	{ "access", "IF[,IF...]", ALL, .set = set_access,
+	  .help = "interface(s) towards the phones" },
+	{ "cucm", "IF[,IF...]", ALL, .set = set_cucm,
+	  .help = "interface(s) towards the call server" },
+	{ "for", "DURATION", DIAGNOSE | LIVE, .set = set_duration,
+	  .help = "look for so long; default 5m" },
+	{ "tap", NULL, ALL | LIVE, MEMBER(live.tap),
+	  .help = "both sides are mirror ports: both directions are read at ingress" },
+	{ "nat", NULL, ALL | LIVE, MEMBER(live.nat),
+	  .help = "this host translates the phones' addresses" },
+	{ "hook", "auto|xdp|tc", ALL | LIVE, .set = set_hook,
+	  .help = "where frames are read as they come in: native XDP where it is free,\n"
+		  "else tc (auto, the default); xdp and tc insist" },
+	{ "tc-filters", NULL, ALL | LIVE, MEMBER(live.tc_filters),
+	  .help = "use clsact filters also where the kernel has tcx links" },
+	{ "sccp-ports", "PORT[,PORT...]", ALL, .set = set_sccp_ports, .help = "default 2000" },
+	{ "sccp-tls-ports", "PORT[,PORT...]", ALL, .set = set_sccp_tls_ports,
+	  .help = "default 2443" },
+	{ "sip-ports", "PORT[,PORT...]", ALL, .set = set_sip_ports, .help = "default 5060" },
+	{ "sip-tls-ports", "PORT[,PORT...]", ALL, .set = set_sip_tls_ports,
+	  .help = "default 5061" },
+	{ "deadline", "DURATION", TELLS | LIVE, .set = set_deadline,
+	  .help = "a segment not delivered within this time is lost; default 1s" },
+	{ "interval", "DURATION", WATCH, .set = set_interval,
+	  .help = "between two ticks; default 1s" },
+	{ "duration", "DURATION", BOTH, .set = set_duration,
+	  .help = "stop after this time (watch: default never; check: traffic is looked at\n"
+		  "for this long, default 3s)" },
+	{ "connections", "N", ALL, .set = set_connections,
+	  .help = "room for connections; default 262144" },
+	{ "join-entries", "N", ALL | LIVE, .set = set_join_entries,
+	  .help = "room for segments under way and just arrived; default 65536" },
+	{ "ring-bytes", "N", ALL | LIVE, .set = set_ring_bytes,
+	  .help = "room for events; default 4194304" },
+	{ "access-capture", "FILE[,FILE...]", DIAGNOSE, MEMBER(captures[KL_ACCESS]),
+	  .help = "capture(s) from the phones' side: pcap or pcapng, gzip or not, - for\n"
+		  "standard input" },
+	{ "cucm-capture", "FILE[,FILE...]", DIAGNOSE, MEMBER(captures[KL_CUCM]),
+	  .help = "capture(s) from the call server's side" },
+	{ "complete", "access|cucm|both", DIAGNOSE, .set = set_complete,
+	  .help = "it is known that this capture dropped nothing: what is not in it is lost\n"
+		  "even where the receiver acknowledges it" },
+	{ "write-lost", "FILE", DIAGNOSE, .set = set_write_lost,
+	  .help = "write the lost segments and their neighbours as a pcapng; captures are\n"
+		  "read twice then" },
+	{ "trap", "ADDRESS:PORT", TELLS | LIVE, MEMBER(trap.address),
+	  .help = "listen for SNMP traps of switches (usually port 162)" },
+	{ "trap-community", "TEXT", TELLS | LIVE, MEMBER(trap.community),
+	  .help = "of v1 and v2c traps; default: any" },
+	{ "trap-auth", "FILE", TELLS | LIVE, MEMBER(trap.auth_file),
+	  .help = "users of SNMPv3, one a line: NAME AUTH-PROTOCOL KEY [PRIV-PROTOCOL KEY]" },
+	{ "poll-switch", "ADDRESS[,ADDRESS...]", TELLS | LIVE, MEMBER(poll.switches),
+	  .help = "ask switches by SNMP for their MAC tables and ageing times" },
+	{ "poll-community", "TEXT", TELLS | LIVE, MEMBER(poll.community),
+	  .help = "default public" },
+	{ "poll-auth", "FILE", TELLS | LIVE, MEMBER(poll.auth_file),
+	  .help = "ask by SNMPv3, as the first user in it" },
+	{ "poll-interval", "DURATION", TELLS | LIVE, .set = set_poll_interval,
+	  .help = "default 10s" },
+	{ "syslog", "ADDRESS:PORT", TELLS | LIVE, MEMBER(syslog.address),
+	  .help = "listen for syslog of switches and call servers, UDP and TCP (usually\n"
+		  "port 514)" },
+	{ "syslog-file", "FILE[,FILE...]", TELLS, MEMBER(syslog.files),
+	  .help = "follow such files, like tail -F; with captures: read them" },
+	{ "cucm-trace", "FILE[,FILE...]", DIAGNOSE, MEMBER(traces),
+	  .help = "the call server's SDL or SDI traces: what its application received" },
+	{ "all-macs", NULL, TELLS, MEMBER(all_macs),
+	  .help = "tell of every MAC address, not of phones and servers only" },
+	{ "no-idle-time", NULL, TELLS | LIVE, MEMBER(live.no_idle),
+	  .help = "do not follow how long each phone was silent" },
+	{ "no-arp", NULL, TELLS | LIVE, MEMBER(live.no_arp),
+	  .help = "do not look at ARP and neighbour discovery" },
+	{ "no-drop-reasons", NULL, TELLS | LIVE, MEMBER(no_drops),
+	  .help = "do not ask the kernel why it dropped a segment" },
+	{ "format", "FORMAT", TELLS, .set = set_format,
+	  .help = "text (the default) or jsonl; diagnose: also json or html" },
+	{ "output", "FILE", TELLS, MEMBER(output),
+	  .help = "write records to FILE instead of standard output" },
+	{ "color", "auto|always|never", ALL, .set = set_color,
+	  .help = "default auto: only on a terminal" },
+	{ "per-phone", NULL, TELLS, MEMBER(per_phone), .help = "list all sessions in the summary" },
+	{ "sip-grace", "DURATION", TELLS, .set = set_sip_grace,
+	  .help = "how long the call server waits for a refresh that is due; default 15s" },
+	{ "sccp-missed", "N", TELLS, .set = set_sccp_missed,
+	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
+		  "default 3" },
+	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
+	  .help = "have the kernel measure our programs, and show ns a run at the end" },
+	{ "help", NULL, ALL, MEMBER(help), .help = "this text" },
 };
 
 static void set_defaults(struct kl_options *o)
@@ -404,92 +403,12 @@ static void set_defaults(struct kl_options *o)
 		.interval_ns = KL_NS_PER_S,
 		.sip_grace_ns = KL_SIP_GRACE_NS,
 		.sccp_missed = KL_SCCP_MISSED_MAX,
+		.poll.interval_ns = POLL_NS,
 	};
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		o->live.ports[service][0] = default_port[service];
 		o->live.port_count[service] = 1;
 	}
-}
-
-static int check_interfaces(const struct kl_options *o, struct kl_error *err)
-{
-	if (!o->live.interface_count[KL_ACCESS])
-		return kl_fail(err, -EINVAL,
-			       "--access is missing: the interface towards the phones");
-	if (!o->live.interface_count[KL_CUCM])
-		return kl_fail(err, -EINVAL,
-			       "--cucm is missing: the interface towards the call server");
-	if (o->live.tap && o->live.nat)
-		return kl_fail(err, -EINVAL,
-			       "--tap and --nat exclude each other: a mirror port's "
-			       "addresses are not translated by this host");
-	if (o->format == KL_FORMAT_JSON)
-		return kl_fail(err, -EINVAL, "--format json is for diagnose (here: jsonl)");
-	return 0;
-}
-
-/* How often a list of files names this one. */
-static unsigned count_named(const char *list, const char *name)
-{
-	unsigned count = 0;
-
-	while (list) {
-		size_t len = strcspn(list, ",");
-
-		count += len == strlen(name) && !strncmp(list, name, len);
-		list = list[len] ? list + len + 1 : NULL;
-	}
-	return count;
-}
-
-static int check_captures(const struct kl_options *o, struct kl_error *err)
-{
-	const char *a = o->captures[KL_ACCESS], *b = o->captures[KL_CUCM];
-	unsigned stdins = count_named(a, "-") + count_named(b, "-");
-
-	if (!a && !b)
-		return kl_fail(err, -EINVAL,
-			       "--access-capture and --cucm-capture are missing: give one or both");
-	if (count_named(a, "") || count_named(b, ""))
-		return kl_fail(err, -EINVAL, "--%s-capture: an empty file name in the list",
-			       count_named(a, "") ? "access" : "cucm");
-	if (stdins > 1)
-		return kl_fail(err, -EINVAL, "standard input (-) can be one capture only");
-	if (stdins && o->write_lost)
-		return kl_fail(err, -EINVAL,
-			       "--write-lost reads the captures twice, which standard input (-) "
-			       "does not allow: write it to a file first");
-	if (o->output && o->write_lost && !strcmp(o->output, o->write_lost))
-		return kl_fail(err, -EINVAL, "--output and --write-lost are the same file: %s",
-			       o->output);
-	if ((o->complete[KL_ACCESS] || o->complete[KL_CUCM]) && (!a || !b))
-		return kl_fail(err, -EINVAL, "--complete is of use with two captures only");
-	return 0;
-}
-
-/* Things that no option can see by itself. */
-static int check_together(const struct kl_verb *verb, const struct kl_options *o,
-			  struct kl_error *err)
-{
-	static const char *const names[] = { "--sccp-ports", "--sccp-tls-ports", "--sip-ports",
-					     "--sip-tls-ports" };
-	uint8_t used[65536] = {}; /* service + 1 */
-
-	int r = verb->mask == KL_VERB_DIAGNOSE ? check_captures(o, err) : check_interfaces(o, err);
-
-	if (r)
-		return r;
-	for (unsigned service = 0; service < KL_SERVICES; service++) {
-		for (size_t i = 0; i < o->live.port_count[service]; i++) {
-			uint16_t port = o->live.ports[service][i];
-
-			if (used[port] && used[port] != service + 1)
-				return kl_fail(err, -EINVAL, "port %u is both in %s and in %s",
-					       port, names[used[port] - 1], names[service]);
-			used[port] = (uint8_t)(service + 1);
-		}
-	}
-	return 0;
 }
 
 static size_t fill_long_options(const struct kl_verb *verb, struct option *ret)
@@ -535,7 +454,10 @@ int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct k
 			return kl_fail(err, -EINVAL, "unknown option %s (see kaloss %s --help)",
 				       argv[optind - 1], verb->name);
 		def = &options[c - 256];
-		r = def->set(ret, optarg ? optarg : "", &why);
+		if (def->verbs & LIVE)
+			ret->live_only = def->name;
+		r = def->set ? def->set(ret, optarg ? optarg : "", &why)
+			     : set_member(def, ret, optarg ? optarg : "", &why);
 		if (r)
 			return kl_fail(err, r, "--%s: %s", def->name, why.text);
 	}
@@ -543,7 +465,7 @@ int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct k
 		return 0;
 	if (optind < argc)
 		return kl_fail(err, -EINVAL, "unexpected argument %s", argv[optind]);
-	return check_together(verb, ret, err);
+	return kl_options_check(verb, ret, err);
 }
 
 bool kl_wants_color(const struct kl_options *o, FILE *out)

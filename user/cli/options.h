@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The options that the verbs share: one table drives parsing and help. All of it prints nothing
+ * The options that the verbs share: one table drives parsing and help. Texts point into argv. All of it prints nothing
  * but what --help asks for; errors come back as text.
  */
 #pragma once
@@ -11,12 +11,16 @@
 
 #include "core/session.h"
 #include "source/live.h"
+#include "source/switch_poll.h"
+#include "source/syslog.h"
+#include "source/trap.h"
 #include "util/error.h"
 
 enum kl_format {
 	KL_FORMAT_TEXT,
 	KL_FORMAT_JSONL,
-	KL_FORMAT_JSON
+	KL_FORMAT_JSON,
+	KL_FORMAT_HTML
 };
 enum kl_color {
 	KL_COLOR_AUTO,
@@ -33,6 +37,14 @@ struct kl_options {
 	const char *captures[KL_SIDES]; /* comma lists of files; NULL: none. Point into argv. */
 	bool complete[KL_SIDES];	/* that side's capture is known to have dropped nothing */
 	const char *write_lost;		/* NULL: not asked for */
+	const char *traces;		/* of the call server; a comma list; NULL: none */
+	/* Evidence from outside; their addresses and files are NULL where not asked for. */
+	struct kl_trap_config trap;
+	struct kl_switch_poll_config poll;
+	struct kl_syslog_config syslog;
+	bool all_macs;
+	const char *live_only; /* an option that captures have no use for; NULL: none was given */
+	bool no_drops;
 	bool per_phone;
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;
@@ -62,6 +74,8 @@ enum {
 /* argv[0] is the verb. Negative errno with err's text: wrong usage. */
 int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
 		     struct kl_error *err);
+/* Do the options go together? */
+int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err);
 void kl_options_help(const struct kl_verb *verb);
 bool kl_wants_color(const struct kl_options *o, FILE *out);
 

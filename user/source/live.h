@@ -39,6 +39,8 @@ struct kl_live_config {
 	bool tap;
 	bool nat;
 	bool tc_filters; /* clsact filters even where the kernel has tcx */
+	bool no_idle;	 /* do not follow how long each phone was silent */
+	bool no_arp;
 	bool self_cost;	 /* have the kernel measure the programs */
 };
 
