@@ -18,7 +18,10 @@ struct kl_settings {
 	__u32 bucket_mask; /* number of buckets - 1; a power of two less one */
 	bool tap;	   /* both sides are mirror ports: each hook sees both directions */
 	bool nat;	   /* this host translates the phones' addresses */
-	__u8 pad[2];
+	bool idle;	   /* take note of when each phone's MAC was heard last */
+	bool arp;	   /* tell of ARP and neighbour discovery */
+	__u32 mac_mask;	   /* number of buckets of MACs - 1; a power of two less one */
+	__u32 pad;
 };
 
 /* ---- Control, written by user space while the programs run (.bss) ---- */
@@ -59,6 +62,8 @@ enum kl_incident {
 	KL_HASH_COLLISIONS,  /* two connections of one hash: the later one is not followed */
 	KL_WRONG_WAY_ACCESS, /* came in on the access side though it goes to a phone */
 	KL_WRONG_WAY_CUCM,
+	KL_ARP_LOST, /* the ring buffer of ARP was full */
+	KL_ARP_MALFORMED,
 	KL_INCIDENTS,
 	KL_INCIDENT_SLOTS = 16,
 };
@@ -83,7 +88,7 @@ struct kl_maxima {
 /* All but PAYLOAD are told at the near side only, and of what is no duplicate. */
 enum kl_event_type {
 	KL_EVENT_OPEN = 1, /* a connection is seen for the first time */
-	KL_EVENT_CLOSE,	   /* FIN or RST */
+	KL_EVENT_CLOSE,	   /* FIN or RST; at whichever side it is seen first */
 	KL_EVENT_SEGMENT,  /* first copy of a keepalive, of an answer, of a record under TLS */
 	KL_EVENT_RETRANSMISSION, /* a further one */
 	KL_EVENT_ACK,		 /* not any of these, but its note has something to tell of them */
@@ -120,9 +125,19 @@ struct kl_event {
 	__u8 phone_mac[6];
 	bool own_numbers; /* KL_FLOW_LINUX, of its direction */
 	__u8 owed;	  /* struct kl_flow, of its direction */
+	/* How long none of the phone's frames had come by on the access side when this one came (of
+	 * the phone's own: before it); to the clock's tick. KL_IDLE_NONE: not known. */
+	__u32 idle_ms;
+	__u8 next_mac[6]; /* struct kl_conn */
+	__u8 side;
+	__u8 ttl;
+	__u8 usual_ttl; /* of this direction's segments at this side, but of those that end it */
+	__u8 pad[3];
 };
 
-_Static_assert(sizeof(struct kl_event) == 120, "no hidden padding");
+#define KL_IDLE_NONE 0xffffffffU
+
+_Static_assert(sizeof(struct kl_event) == 136, "no hidden padding");
 
 struct kl_payload_event {
 	struct kl_event event;
@@ -149,7 +164,8 @@ struct kl_arp_event {
 	__u8 family; /* 4 or 6 */
 	__u8 what;   /* enum kl_arp_what */
 	__u8 side;
-	__u8 pad[7];
+	bool overrides; /* NA: asks to replace what is known; ARP always does */
+	__u8 pad[6];
 };
 
 _Static_assert(sizeof(struct kl_arp_event) == 64, "no hidden padding");

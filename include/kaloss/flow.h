@@ -85,7 +85,8 @@ struct kl_flow {
 	__u8 probe_wait[KL_SIDES]; /* a probe passed this side and its answer did not yet */
 	__u8 seen[KL_SIDES];	   /* anything of this flow was seen at this side */
 	__u8 closing;		   /* KL_FIN or KL_RST, once sent by this end */
-	__u8 pad[3];
+	__u8 ttl[KL_SIDES];	   /* of the last segment that ends nothing, by side; 0: none */
+	__u8 pad;
 };
 
 enum kl_conn_flag {
@@ -105,6 +106,8 @@ struct kl_conn {
 	__u32 flags;	   /* enum kl_conn_flag */
 	__u16 vlan;	   /* outer VLAN id on the access side; 0: none */
 	__u8 phone_mac[6]; /* on the access side; all zero: not known */
+	__u8 next_mac[6];  /* where the phone's frames go there; all zero: not known */
+	__u8 pad[6];
 	struct kl_flow flow[KL_DIRECTIONS];
 };
 
@@ -135,6 +138,7 @@ struct kl_sighting {
 	__u32 direction;
 	__u64 now;
 	__u32 epoch;
+	__u32 silence; /* of the phone's MAC before, in ms, plus one; 0: not known */
 };
 
 /* Length in sequence space: SYN and FIN take one each (RFC 9293 §3.4). */
@@ -357,7 +361,10 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 		if (!(s->flags & KL_RST) && (peer->flags & (1 << side)))
 			kl_flow_raise_end(peer, side, s->ack);
 	}
+	/* Whoever ends it may not be who has been sending. */
 	if (s->flags & (KL_FIN | KL_RST))
 		f->closing |= s->flags & (KL_FIN | KL_RST);
+	else
+		f->ttl[side] = s->ttl;
 	c->seen_ns = at->now;
 }

@@ -69,6 +69,11 @@ KL_INLINE void kl_event_fill(struct kl_event *ret, __u8 type, __u64 id, const st
 	if (f->flags & KL_FLOW_ACKED)
 		ret->note |= KL_NOTE_ACKED;
 	KL_MEMCPY(ret->phone_mac, c->phone_mac, sizeof(ret->phone_mac));
+	KL_MEMCPY(ret->next_mac, c->next_mac, sizeof(ret->next_mac));
+	ret->idle_ms = at->silence - 1; /* not known: KL_IDLE_NONE */
+	ret->side = (__u8)at->side;
+	ret->ttl = s->ttl;
+	ret->usual_ttl = f->ttl[at->side & 1];
 	if (!join)
 		return;
 	ret->gap_ns = join->gap_ns;

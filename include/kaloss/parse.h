@@ -186,12 +186,14 @@ KL_INLINE bool kl_parse_addresses(const struct kl_frame *f, const struct kl_layo
 			return false;
 		ret->family = 4;
 		ret->ip_id = kl_be16(p + 4);
+		ret->ttl = p[8];
 		KL_MEMCPY(&ret->src[0], p + 12, 4);
 		KL_MEMCPY(&ret->dst[0], p + 16, 4);
 	} else {
 		if (p + 40 > end)
 			return false;
 		ret->family = 6;
+		ret->ttl = p[7];
 		KL_MEMCPY(ret->src, p + 8, 16);
 		KL_MEMCPY(ret->dst, p + 24, 16);
 	}

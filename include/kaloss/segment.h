@@ -129,7 +129,7 @@ struct kl_segment {
 	bool asks_again;     /* a SACK block beyond ack (RFC 2018): what starts at ack is missing */
 	bool duplicate_seen; /* a SACK block before ack (RFC 2883): something arrived twice */
 	bool sack_permitted; /* SYN: this end reads SACK blocks; see kl_parse_options() */
-	__u8 pad;
+	__u8 ttl;	     /* IPv4 time to live, IPv6 hop limit */
 	__u8 mac_src[6];
 	__u8 mac_dst[6];
 };

@@ -160,6 +160,7 @@ struct kl_ending {
 	bool leaves; /* the phone had ended its registration */
 	uint8_t ttl; /* of the packet that ended it; 0: not known */
 	uint8_t usual_ttl;
+	uint8_t first_side;   /* where it was seen first (enum kl_side) */
 	uint32_t lost_before; /* keepalives and answers of it lost in the minutes before */
 };
 

@@ -470,3 +470,13 @@ void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, vo
 	for (const struct kl_node *n = s->nodes; n; n = n->hh.next)
 		visit(&n->session, arg);
 }
+
+bool kl_sessions_idle_of(const struct kl_sessions *s, uint64_t id, uint32_t direction, uint32_t seq,
+			 uint32_t len, unsigned copy, uint64_t *ret_idle_ns,
+			 enum kl_idle_known *ret_known)
+{
+	(void)s, (void)id, (void)direction, (void)seq, (void)len, (void)copy;
+	*ret_idle_ns = 0;
+	*ret_known = KL_IDLE_UNKNOWN;
+	return false;
+}

@@ -155,8 +155,9 @@ struct kl_story {
 	 */
 	uint64_t idle_ns;
 	enum kl_idle_known idle_known;
-	uint8_t ttl;		      /* STOP by FIN or RST: of that packet; 0: not known */
-	uint8_t usual_ttl;	      /* of that end's packets before */
+	uint8_t ttl;	    /* STOP by FIN or RST: of that packet; 0: not known */
+	uint8_t usual_ttl;  /* of that end's packets before, at the same side; 0: not known */
+	uint8_t first_side; /* STOP by FIN or RST: where it was seen first (enum kl_side) */
 	enum kl_forecast_state state; /* FORECAST */
 	uint64_t at_ns;
 	char text
@@ -203,6 +204,14 @@ int kl_sessions_learn(struct kl_sessions *s, const struct kl_event *event,
 /* Copies of a segment that were lost between the two sides (or, unpaired, may not have been). */
 void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 direction, uint32_t seq,
 			      uint32_t len, unsigned copies, bool surely);
+
+/*
+ * How long the phone had been silent when this copy (from 1) was seen at its near side: one of the
+ * last segments of its session and direction. false: it is not known any more, nor how long.
+ */
+bool kl_sessions_idle_of(const struct kl_sessions *s, uint64_t id, uint32_t direction, uint32_t seq,
+			 uint32_t len, unsigned copy, uint64_t *ret_idle_ns,
+			 enum kl_idle_known *ret_known);
 
 /* Nothing will come any more from before this time: what waited for it is decided. */
 void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns);

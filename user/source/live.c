@@ -513,3 +513,15 @@ size_t kl_live_self_cost(struct kl_live *l, struct kl_program_cost *ret, size_t 
 	}
 	return count;
 }
+
+int kl_live_arp(struct kl_live *l, kl_arp_event_handler handler, void *arg)
+{
+	(void)l, (void)handler, (void)arg;
+	return 0;
+}
+
+uint64_t kl_live_arp_lost(const struct kl_live *l)
+{
+	(void)l;
+	return 0;
+}

@@ -39,9 +39,9 @@ struct kl_live_config {
 	bool tap;
 	bool nat;
 	bool tc_filters; /* clsact filters even where the kernel has tcx */
-	bool no_idle;	 /* do not follow how long each phone was silent */
-	bool no_arp;
 	bool self_cost;	 /* have the kernel measure the programs */
+	bool no_idle;	 /* leave out how long each phone was silent */
+	bool no_arp;	 /* leave out ARP and neighbour discovery */
 };
 
 /* One place where a program sits. */
@@ -79,6 +79,11 @@ void kl_live_gap(struct kl_live *l);
 /* Hands each record of the ring buffer to the handler. Returns their number. */
 typedef void (*kl_event_handler)(const struct kl_event *event, void *arg);
 int kl_live_events(struct kl_live *l, kl_event_handler handler, void *arg);
+
+/* Hands over what came in of ARP and neighbour discovery. Returns the number of events. */
+typedef void (*kl_arp_event_handler)(const struct kl_arp_event *e, void *arg);
+int kl_live_arp(struct kl_live *l, kl_arp_event_handler handler, void *arg);
+uint64_t kl_live_arp_lost(const struct kl_live *l); /* events for which there was no room */
 
 /* Judges what is past the deadline at now_ns (CLOCK_MONOTONIC); losses go to the handler. */
 typedef void (*kl_loss_handler)(const struct kl_judged *judged, void *arg);
