@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "core/diagnosis_observed.h"
 #include "util/duration.h"
 
 /* So long, and two periods of its keepalives, what a capture missed leads to wrong conclusions. */
@@ -42,6 +43,8 @@ void kl_diagnosis_done(struct kl_diagnosis *d)
 		free(d->lost[i].evidence);
 	free(d->lost);
 	free(d->blind);
+	free(d->observed);
+	kl_evidence_done(&d->evidence);
 	*d = (struct kl_diagnosis){};
 }
 
@@ -304,16 +307,42 @@ bool kl_diagnosis_doubts(struct kl_diagnosis *d, const struct kl_story *story, i
 	return false;
 }
 
-int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
+int kl_diagnosis_lost(struct kl_diagnosis *d, const struct kl_lost *lost)
+{
+	struct kl_lost *own;
+	int r;
+
+	see_time(d, lost->time_ns);
+	r = add_lost(d, &own);
+	if (r || !own)
+		return r;
+	*own = *lost;
+	own->before = 0;
+	own->evidence = lost->evidence ? strdup(lost->evidence) : NULL;
+	return lost->evidence && !own->evidence ? -ENOMEM : 0;
+}
+
+static int see_end(struct kl_diagnosis *d, const struct kl_story *story)
+{
+	const struct kl_ending ending = {
+		.time_ns = story->time_ns,
+		.session = story->session->id,
+		.by = (uint8_t)story->by,
+		.how = (uint8_t)story->how,
+		.leaves = story->session->leaves,
+		.ttl = story->ttl,
+		.usual_ttl = story->usual_ttl,
+	};
+
+	return kl_evidence_ending(&d->evidence, &ending);
+}
+
+static int list_inferred(struct kl_diagnosis *d, const struct kl_story *story)
 {
 	const struct kl_session *session = story->session;
 	struct kl_lost *lost;
 	int r;
 
-	if (story->type == KL_STORY_START && kl_sessions_phones(d->sessions) > d->phones)
-		d->phones = kl_sessions_phones(d->sessions);
-	if (story->type != KL_STORY_LOSS)
-		return 0;
 	d->inferred[story->direction & 1][story->where]++;
 	r = add_lost(d, &lost);
 	if (r || !lost)
@@ -333,20 +362,49 @@ int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
 	lost->copies[KL_ACCESS] = story->copies[KL_ACCESS];
 	lost->copies[KL_CUCM] = story->copies[KL_CUCM];
 	lost->late_ns = story->late_ns;
+	lost->idle_ns = story->idle_ns;
+	lost->idle_known = (uint8_t)story->idle_known;
 	lost->evidence = strdup(story->text);
 	return lost->evidence ? 0 : -ENOMEM;
+}
+
+int kl_diagnosis_story(struct kl_diagnosis *d, const struct kl_story *story)
+{
+	int r = kl_observed_story(d, story);
+
+	if (r)
+		return r;
+	switch (story->type) {
+	case KL_STORY_START:
+		if (kl_sessions_phones(d->sessions) > d->phones)
+			d->phones = kl_sessions_phones(d->sessions);
+		return 0;
+	case KL_STORY_SEGMENT:
+	case KL_STORY_RETRANSMISSION:
+		see_time(d, story->time_ns);
+		return 0;
+	case KL_STORY_STOP:
+		return see_end(d, story);
+	case KL_STORY_LOSS:
+		return list_inferred(d, story);
+	default:
+		return 0;
+	}
 }
 
 /* Who the phone is may have been learnt after its first losses. */
 static void name_phones(struct kl_diagnosis *d)
 {
+	static const uint8_t no_mac[6];
+
 	for (size_t i = 0; i < d->lost_count; i++) {
 		const struct kl_session *s = kl_sessions_find(d->sessions, d->lost[i].conn_id);
 
 		if (!s)
 			continue;
 		memcpy(d->lost[i].device, s->device, sizeof(s->device));
-		memcpy(d->lost[i].mac, s->mac, sizeof(s->mac));
+		if (memcmp(s->mac, no_mac, sizeof(no_mac)))
+			memcpy(d->lost[i].mac, s->mac, sizeof(s->mac));
 	}
 }
 
@@ -364,6 +422,7 @@ void kl_diagnosis_finish(struct kl_diagnosis *d)
 	for (int way = 0; way < KL_DIRECTIONS; way++) {
 		struct kl_count *sum = &t->direction[way];
 
+		*sum = (struct kl_count){};
 		for (int kind = 0; kind < KL_KINDS; kind++) {
 			const struct kl_count *n = &t->kind[way][kind];
 
@@ -372,6 +431,7 @@ void kl_diagnosis_finish(struct kl_diagnosis *d)
 			sum->lost_between += n->lost_between;
 			sum->retransmitted += n->retransmitted;
 			sum->duplicates += n->duplicates;
+			sum->pending += n->pending;
 		}
 		sum->retransmitted += kl_sessions_inferred_retransmissions(d->sessions, (__u32)way);
 	}
@@ -382,6 +442,8 @@ void kl_diagnosis_finish(struct kl_diagnosis *d)
 	name_phones(d);
 	if (d->lost_count)
 		qsort(d->lost, d->lost_count, sizeof(*d->lost), by_time);
+	kl_observed_finish(d);
+	kl_evidence_sort(&d->evidence);
 }
 
 uint64_t kl_diagnosis_other_clock(const struct kl_diagnosis *d, uint64_t time_ns)

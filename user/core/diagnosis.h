@@ -84,8 +84,10 @@ struct kl_diagnosis {
 	size_t lost_count, lost_room;
 	uint64_t lost_unlisted;
 	/*
-	 * In the order of time after kl_diagnosis_finish(). When there are too many, every other one
-	 * that was not lost is left out: observed_stride says of how many one was kept.
+	 * In the order of time after kl_diagnosis_finish(). When there are too many, half of those
+	 * that were not lost are left out, as a hash picks them: observed_stride says of how many one
+	 * was kept (0 and 1: all). One of which it is not known whether it was lost has where
+	 * KL_WHERE_UNKNOWN and lost 0.
 	 */
 	struct kl_observed *observed;
 	size_t observed_count, observed_room;
@@ -126,7 +128,7 @@ bool kl_diagnosis_doubts(struct kl_diagnosis *d, const struct kl_story *story, i
 int kl_diagnosis_observe(struct kl_diagnosis *d, const struct kl_observed *o);
 /*
  * A loss between the two interfaces of this host. Nothing but its time, where, ends, and what
- * identifies the segment has to be filled in.
+ * identifies the segment has to be filled in. Takes a copy, of its evidence, too.
  */
 int kl_diagnosis_lost(struct kl_diagnosis *d, const struct kl_lost *lost);
 /* What the sessions found out. */
