@@ -42,7 +42,7 @@ struct queue {
 
 struct lab {
 	struct phone *phones;
-	int n_phones;
+	int n_phones, first_device;
 	struct queue starts, retries;
 	struct ends ends;
 	int epoll_fd;
@@ -139,7 +139,7 @@ static void send_register(struct lab *l, struct phone *p)
 	struct sockaddr_in own = { 0 };
 	socklen_t len = sizeof(own);
 
-	device_name(p - l->phones, m.name);
+	device_name(l->first_device + (p - l->phones), m.name);
 	if (!getsockname(p->fd, (struct sockaddr *)&own, &len) && own.sin_family == AF_INET)
 		m.ip = own.sin_addr.s_addr;
 	if (send_pdu(l, p, &m, sizeof(m))) {
@@ -417,6 +417,7 @@ static void usage(void)
 	       "  --backup           connections to a backup server: no Register, no KeepAliveAck\n"
 	       "  --merge            let TCP put several keepalives into one segment\n"
 	       "  --linger MS        keep the connections open so long after the last keepalive\n"
+	       "  --device N         the first phone is SEP002414 and N in six hex digits (0)\n"
 	       "  --quiet            no word about single connections on stderr\n");
 }
 
@@ -432,6 +433,7 @@ static void parse_options(struct lab *l, int argc, char **argv)
 		{ "backup", no_argument, NULL, 'B' },
 		{ "merge", no_argument, NULL, 'm' },
 		{ "linger", required_argument, NULL, 'l' },
+		{ "device", required_argument, NULL, 'D' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -468,6 +470,9 @@ static void parse_options(struct lab *l, int argc, char **argv)
 			break;
 		case 'l':
 			l->linger = parse_number("linger", optarg, 0, 86400000) * NSEC_PER_MSEC;
+			break;
+		case 'D':
+			l->first_device = parse_number("device", optarg, 0, 0xffffff);
 			break;
 		case 'q':
 			l->quiet = true;

@@ -80,7 +80,8 @@ static void usage(void)
 	       "  --port              ports to listen on (2000)\n"
 	       "  --listen            address (::, which takes IPv4 too)\n"
 	       "  --unregister-after  close a connection without a keepalive for so long (off)\n"
-	       "  --reset             close it with RST instead of FIN\n");
+	       "  --close-after       close each connection so long after it was made (off)\n"
+	       "  --reset             close with RST instead of FIN\n");
 }
 
 int main(int argc, char **argv)
@@ -89,6 +90,7 @@ int main(int argc, char **argv)
 		{ "port", required_argument, NULL, 'p' },
 		{ "listen", required_argument, NULL, 'l' },
 		{ "unregister-after", required_argument, NULL, 'u' },
+		{ "close-after", required_argument, NULL, 'c' },
 		{ "reset", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -113,6 +115,10 @@ int main(int argc, char **argv)
 										 optarg, 0,
 										 86400000);
 			break;
+		case 'c':
+			s.server.close_after = NSEC_PER_MSEC *
+					       parse_number("close-after", optarg, 1, 86400000);
+			break;
 		case 'r':
 			s.server.reset = true;
 			break;
@@ -128,8 +134,8 @@ int main(int argc, char **argv)
 	if (!server_run(&s.server, address, ports))
 		return 1;
 	printf("{\"accepted\":%lu,\"keepalives\":%lu,\"acks_sent\":%lu,\"unregistered\":%lu,"
-	       "\"send_errors\":%lu}\n",
-	       s.server.accepted, s.keepalives, s.acks_sent, s.server.unregistered,
+	       "\"closed\":%lu,\"send_errors\":%lu}\n",
+	       s.server.accepted, s.keepalives, s.acks_sent, s.server.unregistered, s.server.closed,
 	       s.server.send_errors);
 	return 0;
 }

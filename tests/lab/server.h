@@ -15,7 +15,7 @@
 
 struct conn {
 	struct conn *prev, *next; // in the order of the last keepalive, oldest first
-	int64_t last;
+	int64_t last, made;
 	int fd;
 	bool registered;
 	char device[17];
@@ -33,12 +33,13 @@ struct server {
 	void (*forget)(struct server *s, struct conn *c);
 	size_t conn_size;	  // of a struct that begins with a struct conn
 	int64_t unregister_after; // ns, 0 = never
-	bool reset;		  // unregistering closes with RST instead of FIN
+	int64_t close_after;	  // ns, 0 = never
+	bool reset;		  // closing is by RST instead of FIN
 	int epoll_fd;
 	struct conn list; // head of the ring
 	struct conn listeners[MAX_PORTS];
 	int n_listeners;
-	unsigned long accepted, unregistered, send_errors;
+	unsigned long accepted, unregistered, closed, send_errors;
 };
 
 static inline void server_unlink(struct conn *c)
@@ -137,10 +138,39 @@ static inline void server_accept(struct server *s, int listen_fd)
 			continue;
 		}
 		c->fd = fd;
-		c->last = now_ns();
+		c->last = c->made = now_ns();
 		server_link_last(s, c);
 		s->accepted++;
 	}
+}
+
+// Ends a connection that is in order, as far as the network knows.
+static inline void server_close(struct server *s, struct conn *c)
+{
+	if (s->reset)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
+			   sizeof(struct linger));
+	server_drop(s, c);
+}
+
+// Closes what is old enough: when to look again.
+static inline int64_t server_close_old(struct server *s, int64_t now)
+{
+	int64_t due = INT64_MAX;
+	struct conn *next;
+
+	if (!s->close_after)
+		return due;
+	for (struct conn *c = s->list.next; c != &s->list; c = next) {
+		next = c->next;
+		if (c->made + s->close_after <= now) {
+			s->closed++;
+			server_close(s, c);
+		} else if (c->made + s->close_after < due) {
+			due = c->made + s->close_after;
+		}
+	}
+	return due;
 }
 
 // One line of JSON for each phone that is unregistered.
@@ -158,11 +188,8 @@ static inline void server_unregister(struct server *s, struct conn *c, int64_t n
 	       "\"device\":\"%s\",\"silent_ms\":%lld,\"reason\":\"keepAliveTimeout\"}\n",
 	       when, address, port, c->device, (long long)(now - c->last) / NSEC_PER_MSEC);
 	fflush(stdout);
-	if (s->reset)
-		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
-			   sizeof(struct linger));
 	s->unregistered++;
-	server_drop(s, c);
+	server_close(s, c);
 }
 
 // Unregisters who was silent for too long: when to look again.
@@ -206,7 +233,7 @@ static inline bool server_loop(struct server *s, const sigset_t *unblocked)
 
 	while (!stop) {
 		struct timespec ts = { 0 };
-		int64_t now;
+		int64_t now, other;
 		int n;
 
 		if (due != INT64_MAX)
@@ -227,9 +254,10 @@ static inline bool server_loop(struct server *s, const sigset_t *unblocked)
 		}
 		now = now_ns();
 		due = server_unregister_silent(s, now);
+		other = server_close_old(s, now);
+		due = other < due ? other : due;
 		if (s->timer) {
-			int64_t other = s->timer(s, now);
-
+			other = s->timer(s, now);
 			due = other < due ? other : due;
 		}
 	}

@@ -54,19 +54,24 @@ static inline bool sip_header(const char *data, size_t len, const char *name, ch
 	return false;
 }
 
+// What every request has.
+static inline bool sip_parse_dialog(const char *data, size_t len, struct sip_request *r)
+{
+	memset(r, 0, sizeof(*r));
+	return sip_header(data, len, "Via", r->via, sizeof(r->via)) &&
+	       sip_header(data, len, "From", r->from, sizeof(r->from)) &&
+	       sip_header(data, len, "To", r->to, sizeof(r->to)) &&
+	       sip_header(data, len, "Call-ID", r->call_id, sizeof(r->call_id)) &&
+	       sip_header(data, len, "CSeq", r->cseq, sizeof(r->cseq));
+}
+
 static inline bool sip_parse(const char *data, size_t len, struct sip_request *r)
 {
 	static const char device[] = "devicename.ccm.cisco.com=\"";
 	char expires[20];
 	const char *at;
 
-	memset(r, 0, sizeof(*r));
-	if (len < 9 || memcmp(data, "REGISTER ", 9) ||
-	    !sip_header(data, len, "Via", r->via, sizeof(r->via)) ||
-	    !sip_header(data, len, "From", r->from, sizeof(r->from)) ||
-	    !sip_header(data, len, "To", r->to, sizeof(r->to)) ||
-	    !sip_header(data, len, "Call-ID", r->call_id, sizeof(r->call_id)) ||
-	    !sip_header(data, len, "CSeq", r->cseq, sizeof(r->cseq)) ||
+	if (len < 9 || memcmp(data, "REGISTER ", 9) || !sip_parse_dialog(data, len, r) ||
 	    !sip_header(data, len, "Contact", r->contact, sizeof(r->contact)) ||
 	    !sip_header(data, len, "Expires", expires, sizeof(expires)))
 		return false;

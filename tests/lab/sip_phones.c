@@ -40,7 +40,7 @@ struct phone {
 struct lab {
 	struct phone *phones;
 	struct phone **heap; // the one that is due first is at 0
-	int n_phones;
+	int n_phones, first_device;
 	struct ends ends;
 	int epoll_fd;
 	int64_t duration, delta, refresh, spread, give_up, reconnect, linger;
@@ -126,7 +126,7 @@ static int register_text(const struct lab *l, const struct phone *p, char out[SI
 
 	if (!getsockname(p->fd, (struct sockaddr *)&own, &own_len))
 		port = address_text(&own, address);
-	device_name(n, device);
+	device_name(l->first_device + n, device);
 	len = sprintf(out,
 		      "REGISTER sip:%s SIP/2.0\r\n"
 		      "Via: SIP/2.0/TCP %s:%u;branch=z9hG4bK%08x\r\n"
@@ -209,6 +209,19 @@ static void take_answer(struct lab *l, struct phone *p, const char *text, size_t
 	set_due(l, p, now_ns() + (refresh < MIN_REFRESH ? MIN_REFRESH : refresh));
 }
 
+// The server asks whether the phone is there.
+static void answer_options(struct lab *l, struct phone *p, const char *text, size_t len)
+{
+	struct sip_request r;
+	char answer[SIP_MAX];
+
+	if (!sip_parse_dialog(text, len, &r)) {
+		phone_failed(l, p, "the server sent half an OPTIONS");
+		return;
+	}
+	send_part(l, p, answer, sip_answer(answer, &r, "200 OK", -1));
+}
+
 static void read_phone(struct lab *l, struct phone *p)
 {
 	while (p->fd >= 0) {
@@ -224,7 +237,12 @@ static void read_phone(struct lab *l, struct phone *p)
 		}
 		p->used += n;
 		while ((len = sip_complete(p->buf, p->used))) {
-			take_answer(l, p, p->buf, len);
+			if (len > 8 && !memcmp(p->buf, "OPTIONS ", 8))
+				answer_options(l, p, p->buf, len);
+			else
+				take_answer(l, p, p->buf, len);
+			if (p->fd < 0)
+				return;
 			p->used -= len;
 			memmove(p->buf, p->buf + len, p->used);
 		}
@@ -396,6 +414,7 @@ static void usage(void)
 	       "  --reconnect MS    wait so long after a connection ended (500)\n"
 	       "  --stay-down       do not connect again\n"
 	       "  --linger MS       keep the connections open so long after the last REGISTER\n"
+	       "  --device N        the first phone is SEP002414 and N in six hex digits (0)\n"
 	       "  --quiet           no word about single connections on stderr\n");
 }
 
@@ -421,6 +440,7 @@ static void parse_options(struct lab *l, int argc, char **argv)
 		{ "reconnect", required_argument, NULL, 'c' },
 		{ "stay-down", no_argument, NULL, 'x' },
 		{ "linger", required_argument, NULL, 'l' },
+		{ "device", required_argument, NULL, 'N' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -471,6 +491,9 @@ static void parse_options(struct lab *l, int argc, char **argv)
 			break;
 		case 'l':
 			l->linger = parse_ms("linger", optarg, 0);
+			break;
+		case 'N':
+			l->first_device = parse_number("device", optarg, 0, 0xffffff);
 			break;
 		case 'q':
 			l->quiet = true;

@@ -9,12 +9,16 @@
 #include <getopt.h>
 #include <math.h>
 
+#define MAX_OPTIONS 16
+
 // A connection whose answer waits for --answer-delay.
 struct sip_conn {
 	struct conn conn;		 // first
 	struct sip_conn *before, *after; // in the order they are due
 	int64_t due;
 	struct sip_request request;
+	int64_t options_due; // 0: none
+	unsigned int options_sent;
 };
 
 struct sip_server {
@@ -23,6 +27,9 @@ struct sip_server {
 	int64_t answer_delay;
 	long expires; // as the 200 OK says it, seconds
 	unsigned long silent_after;
+	int64_t options_after[MAX_OPTIONS]; // in turn
+	unsigned int n_options;
+	unsigned long options;
 	unsigned long registers, keepalives, answered;
 };
 
@@ -56,7 +63,47 @@ static bool answer(struct sip_server *s, struct sip_conn *c)
 	if (!server_send(&s->server, &c->conn, text, len))
 		return false;
 	s->answered++;
+	if (s->n_options && c->request.expires)
+		c->options_due = now_ns() + s->options_after[c->options_sent % s->n_options];
 	return true;
+}
+
+// Asks a phone whether it is there: the one message that a server sends unasked.
+static bool send_options(struct sip_server *s, struct sip_conn *c)
+{
+	char text[SIP_MAX];
+	int len = sprintf(text,
+			  "OPTIONS sip:%s@lab SIP/2.0\r\nVia: SIP/2.0/TCP server;"
+			  "branch=z9hG4bKo%u\r\nFrom: <sip:server>;tag=1\r\nTo: <sip:%s@lab>\r\n"
+			  "Call-ID: options-%u-%s\r\nCSeq: %u OPTIONS\r\nContent-Length: 0\r\n\r\n",
+			  c->conn.device, c->options_sent, c->conn.device, c->options_sent,
+			  c->conn.device, c->options_sent + 1);
+
+	c->options_due = 0;
+	c->options_sent++;
+	s->options++;
+	return server_send(&s->server, &c->conn, text, len);
+}
+
+static int64_t options_due(struct sip_server *s, int64_t now)
+{
+	struct conn *head = &s->server.list, *next;
+	int64_t due = INT64_MAX;
+
+	if (!s->n_options)
+		return due;
+	for (struct conn *c = head->next; c != head; c = next) {
+		struct sip_conn *phone = (struct sip_conn *)c;
+
+		next = c->next;
+		if (!phone->options_due)
+			continue;
+		if (phone->options_due > now)
+			due = phone->options_due < due ? phone->options_due : due;
+		else if (!send_options(s, phone))
+			server_drop(&s->server, c);
+	}
+	return due;
 }
 
 static void answer_later(struct sip_server *s, struct sip_conn *c)
@@ -68,9 +115,10 @@ static void answer_later(struct sip_server *s, struct sip_conn *c)
 	s->answers.before = c;
 }
 
-static int64_t answer_due(struct server *server, int64_t now)
+static int64_t whatever_is_due(struct server *server, int64_t now)
 {
 	struct sip_server *s = (struct sip_server *)server;
+	int64_t options;
 
 	while (s->answers.after != &s->answers && s->answers.after->due <= now) {
 		struct sip_conn *c = s->answers.after;
@@ -79,7 +127,10 @@ static int64_t answer_due(struct server *server, int64_t now)
 		if (!answer(s, c))
 			server_drop(server, &c->conn);
 	}
-	return s->answers.after == &s->answers ? INT64_MAX : s->answers.after->due;
+	options = options_due(s, now);
+	if (s->answers.after == &s->answers || options < s->answers.after->due)
+		return options;
+	return s->answers.after->due;
 }
 
 static ssize_t take_request(struct server *server, struct conn *conn, const uint8_t *data,
@@ -97,6 +148,8 @@ static ssize_t take_request(struct server *server, struct conn *conn, const uint
 		if (!answer(s, c))
 			return -1;
 	}
+	if (taken > 8 && !memcmp(data, "SIP/2.0 ", 8)) // to our OPTIONS
+		return taken;
 	if (!sip_parse((const char *)data, taken, &c->request)) {
 		complain("not a REGISTER, connection closed");
 		return -1;
@@ -114,6 +167,16 @@ static ssize_t take_request(struct server *server, struct conn *conn, const uint
 	return taken;
 }
 
+static void parse_options_after(struct sip_server *s, char *list)
+{
+	for (char *at = strtok(list, ","); at; at = strtok(NULL, ",")) {
+		if (s->n_options == MAX_OPTIONS)
+			usage_error("--options: more than %d times", MAX_OPTIONS);
+		s->options_after[s->n_options++] = NSEC_PER_MSEC *
+						   parse_number("options", at, 1, 86400000);
+	}
+}
+
 static void usage(void)
 {
 	printf("usage: sip-server [options]\n"
@@ -127,6 +190,11 @@ static void usage(void)
 	       "never\n"
 	       "  --reset            unregistering closes with RST instead of FIN\n"
 	       "  --answer-delay MS  from REGISTER to its answers (0)\n"
+	       "  --options MS[,...] send each phone an OPTIONS so long after each 200 OK, the "
+	       "times "
+	       "in\n"
+	       "                     turn (off)\n"
+	       "  --close-after MS   close each connection so long after it was made (off)\n"
 	       "  --silent-after N   answer no more after N REGISTERs, but let TCP acknowledge "
 	       "(off)\n");
 }
@@ -141,13 +209,15 @@ int main(int argc, char **argv)
 		{ "reset", no_argument, NULL, 'r' },
 		{ "answer-delay", required_argument, NULL, 'd' },
 		{ "silent-after", required_argument, NULL, 's' },
+		{ "options", required_argument, NULL, 'o' },
+		{ "close-after", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	static struct sip_server s = {
 		.server = {
 			.take = take_request,
-			.timer = answer_due,
+			.timer = whatever_is_due,
 			.forget = forget,
 			.conn_size = sizeof(struct sip_conn),
 		},
@@ -178,6 +248,13 @@ int main(int argc, char **argv)
 			s.answer_delay = NSEC_PER_MSEC *
 					 parse_number("answer-delay", optarg, 0, 86400000);
 			break;
+		case 'o':
+			parse_options_after(&s, optarg);
+			break;
+		case 'c':
+			s.server.close_after = NSEC_PER_MSEC *
+					       parse_number("close-after", optarg, 1, 86400000);
+			break;
 		case 's':
 			s.silent_after = parse_number("silent-after", optarg, 0, 1000000000);
 			break;
@@ -196,8 +273,8 @@ int main(int argc, char **argv)
 	if (!server_run(&s.server, address, ports))
 		return 1;
 	printf("{\"accepted\":%lu,\"registers\":%lu,\"backup_keepalives\":%lu,\"answered\":%lu,"
-	       "\"unregistered\":%lu,\"send_errors\":%lu}\n",
+	       "\"unregistered\":%lu,\"closed\":%lu,\"options\":%lu,\"send_errors\":%lu}\n",
 	       s.server.accepted, s.registers, s.keepalives, s.answered, s.server.unregistered,
-	       s.server.send_errors);
+	       s.server.closed, s.options, s.server.send_errors);
 	return 0;
 }
