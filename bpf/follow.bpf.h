@@ -6,195 +6,12 @@
  */
 #pragma once
 
-#include "maps.bpf.h"
+#include "macs.bpf.h"
+#include "payload.bpf.h"
 
 enum {
 	KL_PULL_BYTES = 256, /* of headers, where a tc hook finds them outside the linear part */
-	KL_PLACE_EGRESS = 1 << 1,
 };
-
-/* Where a hook sits: its side in bit 0, and whether it sees frames leave. */
-static __always_inline __u32 place_of(__u32 side, bool egress)
-{
-	return side | (egress ? KL_PLACE_EGRESS : 0);
-}
-
-static __always_inline struct kl_counters *counters(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&kl_counters, &zero);
-}
-
-static __always_inline struct kl_scratch *get_scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&kl_scratch, &zero);
-}
-
-static __always_inline void count_incident(__u32 incident)
-{
-	struct kl_counters *n = counters();
-
-	if (n)
-		n->incident[incident & (KL_INCIDENT_SLOTS - 1)]++;
-}
-
-static __always_inline void count_tally(struct kl_counters *n, __u32 tally, __u32 direction,
-					__u32 kind, __u32 by)
-{
-	n->tally[tally][direction & 1][kind & (KL_KIND_SLOTS - 1)] += by;
-}
-
-static __always_inline void count_time(__u64 *histogram, __u64 *max_ns, __u64 ns)
-{
-	histogram[kl_hist_bucket(ns / KL_NS_PER_US) & (KL_HIST_SLOTS - 1)]++;
-	if (max_ns && *max_ns < ns)
-		*max_ns = ns;
-}
-
-static __always_inline struct kl_maxima *maxima(void)
-{
-	__u32 slot = kl_control.max_slot & 1;
-
-	return bpf_map_lookup_elem(&kl_maxima, &slot);
-}
-
-/* ---- One segment on its way through this file ---- */
-
-struct walk {
-	struct kl_segment *s;
-	struct kl_conn *conn;
-	struct kl_sighting at;
-	__u64 id;	/* of conn */
-	__u64 join_key; /* of the connection, in the join */
-	__u32 kind;
-	__u8 service;
-	__u8 tells; /* enum kl_tells */
-	bool near;
-};
-
-/* ---- The narrative ---- */
-
-/* join: NULL where the join was not asked. */
-static __noinline int tell(const struct walk *w, __u8 type, const struct kl_join_result *join)
-{
-	struct kl_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
-
-	if (!e) {
-		count_incident(KL_EVENTS_LOST);
-		return 0;
-	}
-	kl_event_fill(e, type, w->id, w->conn, &w->at, w->s, w->kind, join);
-	/* User space looks by the clock: a wakeup a record would cost more than the record. */
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-	return 0;
-}
-
-/* A near segment that is not told otherwise. */
-static __always_inline void tell_note(const struct walk *w)
-{
-	if (w->near && kl_note_is_told(w->conn->flow[w->at.direction & 1].note))
-		tell(w, KL_EVENT_ACK, NULL);
-}
-
-/* ---- Payload ---- */
-
-/* Copies len bytes, 1 to room, at off. Returns non-zero where there are not so many. */
-static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len,
-				 __u32 room)
-{
-	__u32 last = len - 1;
-
-	/* The verifier of 6.1 does not learn from len != 0 that len is at least 1. */
-	barrier_var(last);
-	if (last >= room)
-		return -1;
-	len = last + 1;
-	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
-}
-
-/* Hands the payload to user space. */
-static __always_inline void tell_payload(void *ctx, const bool xdp, const struct walk *w)
-{
-	struct kl_payload_event *e = bpf_ringbuf_reserve(&kl_events, sizeof(*e), 0);
-	__u32 len = w->s->payload_len;
-
-	if (!e) {
-		count_incident(KL_EVENTS_LOST);
-		return;
-	}
-	kl_event_fill(&e->event, KL_EVENT_PAYLOAD, w->id, w->conn, &w->at, w->s, w->kind, NULL);
-	if (len > KL_WINDOW_BYTES)
-		len = KL_WINDOW_BYTES;
-	e->len = len;
-	if (load(ctx, xdp, w->s->payload_off, e->payload, len, KL_WINDOW_BYTES))
-		e->len = 0;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
-
-/*
- * The functions without `static` are proven by the verifier once and on their own, instead of once
- * for every path that leads to them. What they work on is in the scratch.
- */
-
-/* Returns the kind, the scan that may still change it << 8, and enum kl_tells << 16. */
-__noinline __u32 classify_head(__u32 service, __u32 payload_len)
-{
-	struct kl_head_result r;
-	struct kl_scratch *scratch = get_scratch();
-
-	if (!scratch)
-		return KL_OTHER;
-	kl_classify_head(service, scratch->head,
-			 payload_len < KL_HEAD_BYTES ? payload_len : KL_HEAD_BYTES, payload_len,
-			 &r);
-	return r.kind | r.scan << 8 | r.tells << 16;
-}
-
-__noinline __u32 classify_window(__u32 scan, __u32 kind, __u32 len)
-{
-	struct kl_scratch *scratch = get_scratch();
-
-	if (!scratch || len > KL_WINDOW_BYTES)
-		return kind;
-	KL_MEMSET(scratch->window + len, 0, KL_WINDOW_ZEROED);
-	return kl_classify_window(scan, kind, scratch->window, len);
-}
-
-/* What is in this payload? Returns its kind. */
-static __always_inline __u32 classify(void *ctx, const bool xdp, struct walk *w)
-{
-	__u32 len = w->s->payload_len, off = w->s->payload_off, head, kind, scan;
-	struct kl_scratch *scratch;
-
-	if (kl_service_is_tls(w->service))
-		return KL_TLS_RECORD;
-	scratch = get_scratch();
-	if (!scratch)
-		return KL_OTHER;
-	KL_MEMSET(scratch->head, 0, sizeof(scratch->head));
-	if (len > KL_HEAD_BYTES)
-		len = KL_HEAD_BYTES;
-	if (load(ctx, xdp, off, scratch->head, len, KL_HEAD_BYTES))
-		return KL_OTHER;
-	head = classify_head(w->service, w->s->payload_len);
-	kind = head & 0xff;
-	scan = head >> 8 & 0xff;
-	w->tells = head >> 16 & 0xff;
-	if (scan == KL_SCAN_NONE)
-		return kind;
-	len = w->s->payload_len;
-	if (len > KL_WINDOW_BYTES)
-		len = KL_WINDOW_BYTES;
-	if (load(ctx, xdp, off, scratch->window, len, KL_WINDOW_BYTES))
-		return kind;
-	kind = classify_window(scan, kind, len);
-	if (kind & KL_KIND_LEAVES)
-		w->tells = KL_TELLS_ALWAYS;
-	return kind & KL_KIND_MASK;
-}
 
 /* ---- Connections ---- */
 
@@ -532,15 +349,16 @@ static __always_inline struct kl_frame tc_frame(struct __sk_buff *ctx)
 	};
 }
 
-static __always_inline void note_mac(struct kl_conn *c, const __u8 *mac)
+static __always_inline void note_mac(__u8 *to, const __u8 *mac)
 {
 	/* Or clang adds to the pointer with an OR, which the verifier refuses. */
 	barrier_var(mac);
-	KL_MEMCPY(c->phone_mac, mac, sizeof(c->phone_mac));
+	KL_MEMCPY(to, mac, 6);
 }
 
 /* Finds or makes the connection. Returns false where the segment cannot be followed. */
-static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratch, __u32 place)
+static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratch, __u32 place,
+				       __u64 heard_ns)
 {
 	struct kl_segment *s = &scratch->segment;
 	struct kl_endpoints *ends = &scratch->ends;
@@ -599,7 +417,10 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 		if (side == KL_ACCESS) {
 			w->conn->flags |= KL_CONN_ACCESS;
 			w->conn->vlan = s->vlan;
-			note_mac(w->conn, direction == KL_TO_CUCM ? s->mac_src : s->mac_dst);
+			note_mac(w->conn->phone_mac,
+				 direction == KL_TO_CUCM ? s->mac_src : s->mac_dst);
+			if (direction == KL_TO_CUCM)
+				note_mac(w->conn->next_mac, s->mac_dst);
 		}
 		if (kl_settings.nat && (s->flags & (KL_SYN | KL_ACK)) == KL_SYN) {
 			struct kl_nat_key key = { .cucm = w->join_key, .isn = s->seq };
@@ -607,6 +428,8 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 			bpf_map_update_elem(&kl_nat, &key, &id, BPF_ANY);
 		}
 	}
+	if (kl_settings.idle && w->near)
+		w->at.silence = silence_of(w, direction == KL_TO_CUCM, heard_ns);
 	w->kind = KL_OTHER;
 	if (s->flags & KL_SYN)
 		made |= kl_conn_see_syn(w->conn, &w->at, s);
@@ -678,7 +501,8 @@ __noinline __u32 parse_tc(struct __sk_buff *ctx)
 }
 
 /* The parsed segment, and its connection in *w; NULL: there is nothing to follow. */
-static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 parsed, __u32 place)
+static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 parsed, __u32 place,
+						       __u64 heard_ns)
 {
 	struct kl_scratch *scratch = get_scratch();
 
@@ -688,21 +512,22 @@ static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 par
 		note_unusual(&scratch->segment, parsed);
 		return NULL;
 	}
-	return start_walk(w, scratch, place) ? &scratch->segment : NULL;
+	return start_walk(w, scratch, place, heard_ns) ? &scratch->segment : NULL;
 }
 
-__noinline int follow_xdp(struct xdp_md *ctx, __u32 place)
+/* heard_ns: see hear(); 0: not known. */
+__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 heard_ns)
 {
 	struct walk w = {};
 
-	if (kl_control.mode == KL_MODE_OFF || !start_parsed(&w, parse_xdp(ctx), place))
+	if (kl_control.mode == KL_MODE_OFF || !start_parsed(&w, parse_xdp(ctx), place, heard_ns))
 		return 0;
 	count_segments(&w, 1);
 	follow_one(ctx, true, &w);
 	return 0;
 }
 
-__noinline int follow_tc(struct __sk_buff *ctx, __u32 place)
+__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 heard_ns)
 {
 	struct walk w = {};
 	struct pieces p = { .ctx = ctx, .w = &w, .pieces = 1 };
@@ -717,7 +542,7 @@ __noinline int follow_tc(struct __sk_buff *ctx, __u32 place)
 			return 0;
 		parsed = parse_tc(ctx);
 	}
-	s = start_parsed(&w, parsed, place);
+	s = start_parsed(&w, parsed, place, heard_ns);
 	if (!s)
 		return 0;
 	p.left = s->payload_len;

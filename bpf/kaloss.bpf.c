@@ -3,6 +3,7 @@
  * The entry points: one program for each kind of hook and side, and the sweep that user space runs.
  * All of them let every packet pass, whatever happens.
  */
+#include "arp.bpf.h"
 #include "follow.bpf.h"
 #include "sweep.bpf.h"
 
@@ -15,21 +16,33 @@ enum {
 
 static __always_inline int observe_xdp(struct xdp_md *ctx, __u32 side)
 {
-	struct kl_frame frame = xdp_frame(ctx);
 	struct kl_layout layout;
+	struct kl_frame frame;
+	__u64 heard_ns = 0;
 
+	if (kl_settings.idle && side == KL_ACCESS)
+		heard_ns = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+	frame = xdp_frame(ctx);
 	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
-		follow_xdp(ctx, side);
+		follow_xdp(ctx, side, heard_ns);
+	else if (kl_settings.arp && kl_arp_peek(&frame, &layout))
+		look_xdp(ctx, side);
 	return XDP_PASS;
 }
 
 static __always_inline int observe_tc(struct __sk_buff *ctx, __u32 side, bool egress)
 {
-	struct kl_frame frame = tc_frame(ctx);
 	struct kl_layout layout;
+	struct kl_frame frame;
+	__u64 heard_ns = 0;
 
+	if (kl_settings.idle && side == KL_ACCESS && !egress)
+		heard_ns = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+	frame = tc_frame(ctx);
 	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
-		follow_tc(ctx, place_of(side, egress));
+		follow_tc(ctx, place_of(side, egress), heard_ns);
+	else if (kl_settings.arp && !egress && kl_arp_peek(&frame, &layout))
+		look_tc(ctx, side);
 	return KL_TC_NEXT;
 }
 

@@ -8,8 +8,9 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include <kaloss/arp.h>
+#include <kaloss/macs.h>
 #include <kaloss/narrate.h>
-#include <kaloss/parse.h>
 
 /* Read-only once loaded; the verifier takes its scalars for constants. */
 const volatile struct kl_settings kl_settings = {};
@@ -54,6 +55,28 @@ struct {
 	__uint(max_entries, 4096); /* set at load */
 } kl_events SEC(".maps");
 
+/* A flood of ARP fills this one, and leaves the narrative alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+} kl_arp_events SEC(".maps");
+
+/* By kl_arp_hash(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KL_ARP_TOLD);
+	__type(key, __u32);
+	__type(value, struct kl_arp_told);
+} kl_arp_told SEC(".maps");
+
+/* When each phone's MAC was heard last. An array, for its lookup needs no call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load */
+	__type(key, __u32);
+	__type(value, struct kl_mac_bucket);
+} kl_macs SEC(".maps");
+
 /* What the join is asked, and what it says: see join() in follow.bpf.h. */
 struct kl_join_call {
 	struct kl_join_key key;
@@ -75,6 +98,7 @@ struct kl_scratch {
 	struct kl_endpoints ends; /* of the segment */
 	struct kl_conn conn;
 	struct kl_join_call call;
+	struct kl_arp_event arp;
 	__u8 head[KL_HEAD_BYTES];
 	__u8 window[KL_WINDOW_MASK + 1];
 };

@@ -8,6 +8,7 @@
 struct walk {
 	struct kl_follow_segment out;
 	const struct model_hook *hook;
+	__u64 heard_ns;
 	bool made;
 };
 
@@ -50,6 +51,39 @@ static void take_event(const struct kl_event *event, const __u8 *payload, __u32 
 		return;
 	m->payload_len = len;
 	memcpy(m->payload, payload, len);
+}
+
+/* ---- When a phone was heard last ---- */
+
+static struct kl_mac_bucket *mac_bucket(struct model *m, __u64 mac)
+{
+	return &m->macs[kl_mac_bucket_of(mac, m->settings.seed, m->settings.mac_mask)];
+}
+
+/* Any frame that comes in on the access side. Returns when the one before it did. */
+static __u64 hear(struct model *m, const __u8 *frame)
+{
+	__u64 mac = kl_mac_word(frame + 6), before;
+	struct kl_mac_seen *way = kl_mac_find(mac_bucket(m, mac), mac);
+
+	if (!way)
+		return 0;
+	before = way->last_ns;
+	if (mac)
+		way->last_ns = m->now;
+	return before;
+}
+
+static __u32 silence_of(struct model *m, const struct walk *w)
+{
+	__u64 mac = kl_mac_word(w->out.conn->phone_mac);
+	struct kl_mac_seen *way = mac ? kl_mac_find(mac_bucket(m, mac), mac) : NULL;
+
+	if (w->out.at.direction == KL_TO_PHONE)
+		return way ? kl_mac_silence(m->now, way->last_ns) : 0;
+	if (!way)
+		kl_mac_add(mac_bucket(m, mac), mac, m->now);
+	return kl_mac_silence(m->now, w->heard_ns);
 }
 
 /* Returns false where the segment is not to be followed. */
@@ -95,7 +129,11 @@ static bool start(struct model *m, struct walk *w, struct kl_segment *s)
 		out->conn->flags |= KL_CONN_ACCESS;
 		out->conn->vlan = s->vlan;
 		memcpy(out->conn->phone_mac, direction == KL_TO_CUCM ? s->mac_src : s->mac_dst, 6);
+		if (direction == KL_TO_CUCM)
+			memcpy(out->conn->next_mac, s->mac_dst, 6);
 	}
+	if (m->settings.idle && kl_is_near(side, direction))
+		out->at.silence = silence_of(m, w);
 	return true;
 }
 
@@ -118,6 +156,8 @@ void model_see(struct model *m, const struct model_hook *hook, const __u8 *frame
 	__u8 flags;
 
 	m->now += KL_NS_PER_US;
+	if (m->settings.idle && hook->side == KL_ACCESS && !hook->egress)
+		w.heard_ns = hear(m, frame);
 	switch (kl_parse(&f, &m->ports, &s)) {
 	case KL_NOT_OURS:
 		return;

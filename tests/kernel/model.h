@@ -6,10 +6,12 @@
 #pragma once
 
 #include <core/follow.h>
+#include <kaloss/macs.h>
 #include <kaloss/parse.h>
 
 enum {
 	MODEL_BUCKETS = 16,
+	MODEL_MACS = 4, /* buckets */
 	MODEL_CONNS = 16,
 	MODEL_EVENTS = 256
 };
@@ -29,6 +31,7 @@ struct model {
 	__u64 conn_id[MODEL_CONNS];
 	__u32 conns;
 	struct kl_bucket join[MODEL_BUCKETS];
+	struct kl_mac_bucket macs[MODEL_MACS];
 	struct kl_counters counters; /* only tally, segments and incident */
 	struct kl_event events[MODEL_EVENTS];
 	__u32 event_count;

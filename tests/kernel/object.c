@@ -29,6 +29,7 @@ struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t conn
 	if ((r = bpf_map__set_max_entries(skel->maps.kl_conns, connections)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_join, settings->bucket_mask + 1)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_events, ring_bytes)) ||
+	    (r = bpf_map__set_max_entries(skel->maps.kl_macs, settings->mac_mask + 1)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_nat, 64)) || (r = kaloss_bpf__load(skel))) {
 		kaloss_bpf__destroy(skel);
 		errno = -r;
@@ -76,6 +77,7 @@ int object_clear_counters(const struct kaloss_bpf *skel)
 int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
 {
 	static const struct kl_bucket empty;
+	static const struct kl_mac_bucket no_mac;
 	int conns = bpf_map__fd(skel->maps.kl_conns), join = bpf_map__fd(skel->maps.kl_join), r;
 	__u64 id;
 
@@ -86,6 +88,11 @@ int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
 	}
 	for (__u32 i = 0; i < buckets; i++) {
 		r = bpf_map_update_elem(join, &i, &empty, BPF_ANY);
+		if (r)
+			return r;
+	}
+	for (__u32 i = 0; i < bpf_map__max_entries(skel->maps.kl_macs); i++) {
+		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_macs), &i, &no_mac, BPF_ANY);
 		if (r)
 			return r;
 	}

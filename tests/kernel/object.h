@@ -5,6 +5,7 @@
 #include "../packets/packets.h"
 
 #include <kaloss/abi.h>
+#include <kaloss/macs.h>
 #include <stdint.h>
 
 #include "kaloss.skel.h"
@@ -18,5 +19,5 @@ int object_counters(const struct kaloss_bpf *skel, struct kl_counters *ret);
 
 int object_clear_counters(const struct kaloss_bpf *skel);
 
-/* Forgets all connections and segments. */
+/* Forgets all connections, segments and MACs. */
 int object_forget(const struct kaloss_bpf *skel, uint32_t buckets);

@@ -129,6 +129,8 @@ static bool same_event(const struct kl_event *a, const struct kl_event *b)
 	x.time_ns = y.time_ns = 0;
 	x.gap_ns = y.gap_ns = 0;
 	x.owed_us = y.owed_us = 0;
+	if ((x.idle_ms == KL_IDLE_NONE) == (y.idle_ms == KL_IDLE_NONE))
+		x.idle_ms = y.idle_ms = 0;
 	return !memcmp(&x, &y, sizeof(x));
 }
 
@@ -212,6 +214,7 @@ static bool same_flow(const struct kl_flow *k, const struct kl_flow *h)
 	SAME(k, h, closing);
 	SAME(k, h, unheard);
 	SAME(k, h, owed);
+	SAME(k, h, ttl);
 	return true;
 }
 
@@ -237,6 +240,7 @@ static bool same_conns(void)
 		SAME(k, h, flags);
 		SAME(k, h, vlan);
 		SAME(k, h, phone_mac);
+		SAME(k, h, next_mac);
 		if (!same_flow(&k->flow[0], &h->flow[0]) || !same_flow(&k->flow[1], &h->flow[1]))
 			return false;
 	}
@@ -537,7 +541,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	model.settings = (struct kl_settings){ .seed = 0x6b616c6f73732121ULL,
 					       .deadline_ns = 1000000000,
-					       .bucket_mask = MODEL_BUCKETS - 1 };
+					       .bucket_mask = MODEL_BUCKETS - 1,
+					       .idle = true,
+					       .arp = true,
+					       .mac_mask = MODEL_MACS - 1 };
 	model.now = 1000000000;
 	pkt_ports(&model.ports);
 	skel = object_load(&model.settings, MODEL_CONNS, RING_BYTES);

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <kaloss/macs.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -24,7 +25,8 @@ enum {
 struct kl_live {
 	struct kaloss_bpf *skel;
 	struct ring_buffer *ring;
-	struct kl_sweep *sweep; /* mapped */
+	struct ring_buffer *arp_ring; /* NULL: switched off */
+	struct kl_sweep *sweep;	      /* mapped */
 	struct kl_hook hooks[HOOKS_MAX];
 	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
 	size_t hook_count;
@@ -36,6 +38,8 @@ struct kl_live {
 	struct kl_maxima *per_cpu_maxima;
 	kl_event_handler event_handler; /* during kl_live_events() */
 	void *event_arg;
+	kl_arp_event_handler arp_handler; /* during kl_live_arp() */
+	void *arp_arg;
 };
 
 /* ---- What libbpf has to say ---- */
@@ -89,6 +93,19 @@ static void choose_programs(struct kl_live *l, const struct kl_live_config *conf
 	bpf_program__set_autoload(s->progs.kaloss_out_cucm, !config->tap);
 }
 
+/* When a phone was heard last is told by a clock that older kernels do not have for programs. */
+static bool can_tell_idle(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
+}
+
+/* Half of the places stay free where each connection is of a phone of its own: few share a bucket
+ * with more than it holds. */
+static uint32_t mac_buckets(const struct kl_live_config *config)
+{
+	return round_up_pow2(config->connections / (KL_MAC_WAYS / 2));
+}
+
 static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
 	uint32_t buckets = round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
@@ -98,10 +115,14 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 		.bucket_mask = buckets - 1,
 		.tap = config->tap,
 		.nat = config->nat,
+		.idle = !config->no_idle && can_tell_idle(),
+		.arp = !config->no_arp,
 	};
+	uint32_t macs = settings.idle ? mac_buckets(config) : 1;
 	long page = sysconf(_SC_PAGESIZE);
 	int r;
 
+	settings.mac_mask = macs - 1;
 	if (getrandom(&settings.seed, sizeof(settings.seed), 0) != sizeof(settings.seed))
 		return kl_fail(err, -EIO, "no random seed: %s", strerror(errno));
 	l->skel = kaloss_bpf__open();
@@ -116,6 +137,7 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_join, buckets)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_events,
 					  ring < page ? (uint32_t)page : ring)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_macs, macs)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_nat, config->nat ? 8192 : 64)))
 		return kl_fail(err, r, "BPF map sizes: %s", strerror(-r));
 	r = kaloss_bpf__load(l->skel);
@@ -152,6 +174,28 @@ static int take_event(void *ctx, void *data, size_t size)
 
 	(void)size;
 	l->event_handler(data, l->event_arg);
+	return 0;
+}
+
+static int take_arp(void *ctx, void *data, size_t size)
+{
+	struct kl_live *l = ctx;
+
+	(void)size;
+	l->arp_handler(data, l->arp_arg);
+	return 0;
+}
+
+static int open_rings(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
+{
+	const struct kaloss_bpf *s = l->skel;
+
+	l->ring = ring_buffer__new(bpf_map__fd(s->maps.kl_events), take_event, l, NULL);
+	if (l->ring && !config->no_arp)
+		l->arp_ring = ring_buffer__new(bpf_map__fd(s->maps.kl_arp_events), take_arp, l,
+					       NULL);
+	if (!l->ring || (!config->no_arp && !l->arp_ring))
+		return kl_fail(err, errno ? -errno : -EINVAL, "ring buffer: %s", strerror(errno));
 	return 0;
 }
 
@@ -286,11 +330,9 @@ static int open_all(struct kl_live *l, const struct kl_live_config *config, stru
 			kl_clear_stale_filters(ifindex);
 		}
 	}
-	if ((r = load(l, config, err)) || (r = map_memory(l, err)))
+	if ((r = load(l, config, err)) || (r = map_memory(l, err)) ||
+	    (r = open_rings(l, config, err)))
 		return r;
-	l->ring = ring_buffer__new(bpf_map__fd(l->skel->maps.kl_events), take_event, l, NULL);
-	if (!l->ring)
-		return kl_fail(err, errno ? -errno : -EINVAL, "ring buffer: %s", strerror(errno));
 	if (config->self_cost) {
 		l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 		if (l->stats_fd < 0)
@@ -339,6 +381,7 @@ void kl_live_close(struct kl_live *l)
 	if (l->promisc_fd >= 0)
 		close(l->promisc_fd);
 	ring_buffer__free(l->ring);
+	ring_buffer__free(l->arp_ring);
 	if (l->sweep)
 		munmap(l->sweep, sizeof(*l->sweep));
 	kaloss_bpf__destroy(l->skel);
@@ -403,6 +446,13 @@ int kl_live_sweep(struct kl_live *l, uint64_t now_ns, kl_loss_handler handler, v
 	return 0;
 }
 
+int kl_live_arp(struct kl_live *l, kl_arp_event_handler handler, void *arg)
+{
+	l->arp_handler = handler;
+	l->arp_arg = arg;
+	return l->arp_ring ? ring_buffer__consume(l->arp_ring) : 0;
+}
+
 static void add_counters(struct kl_counters *sum, const struct kl_counters *n)
 {
 	__u64 *to = (__u64 *)sum;
@@ -412,7 +462,7 @@ static void add_counters(struct kl_counters *sum, const struct kl_counters *n)
 		to[i] += from[i];
 }
 
-static int read_counters(struct kl_live *l, struct kl_counters *ret)
+static int read_counters(const struct kl_live *l, struct kl_counters *ret)
 {
 	__u32 zero = 0;
 
@@ -422,6 +472,13 @@ static int read_counters(struct kl_live *l, struct kl_counters *ret)
 	for (int cpu = 0; cpu < l->cpus; cpu++)
 		add_counters(ret, &l->per_cpu_counters[cpu]);
 	return 0;
+}
+
+uint64_t kl_live_arp_lost(const struct kl_live *l)
+{
+	struct kl_counters n;
+
+	return read_counters(l, &n) ? 0 : n.incident[KL_ARP_LOST];
 }
 
 int kl_live_counters(struct kl_live *l, struct kl_counters *ret)
@@ -512,16 +569,4 @@ size_t kl_live_self_cost(struct kl_live *l, struct kl_program_cost *ret, size_t 
 		};
 	}
 	return count;
-}
-
-int kl_live_arp(struct kl_live *l, kl_arp_event_handler handler, void *arg)
-{
-	(void)l, (void)handler, (void)arg;
-	return 0;
-}
-
-uint64_t kl_live_arp_lost(const struct kl_live *l)
-{
-	(void)l;
-	return 0;
 }

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * When each phone's MAC was heard last on the access side: see kaloss/macs.h. Every frame that comes
+ * in there pays for the look, so a clock is read only where the MAC is in the table.
+ */
+#pragma once
+
+#include "walk.bpf.h"
+
+static __always_inline struct kl_mac_bucket *mac_bucket(__u64 mac)
+{
+	__u32 index = kl_mac_bucket_of(mac, kl_settings.seed, kl_settings.mac_mask);
+
+	return bpf_map_lookup_elem(&kl_macs, &index);
+}
+
+/* Takes note of a frame that comes in. Returns when the one before did; 0: not known. */
+static __always_inline __u64 hear(const __u8 *data, const __u8 *end)
+{
+	struct kl_mac_seen *way;
+	struct kl_mac_bucket *b;
+	__u64 mac, now, before;
+
+	if (data + KL_ETH_LEN > end)
+		return 0;
+	mac = kl_mac_word(data + 6);
+	b = mac_bucket(mac);
+	way = b ? kl_mac_find(b, mac) : NULL;
+	if (!way)
+		return 0;
+	now = bpf_ktime_get_coarse_ns();
+	before = kl_mac_last(way, mac);
+	/* Frames come more often than this clock ticks. */
+	if (before && before < now)
+		way->last_ns = now;
+	return before;
+}
+
+/* How long has the phone been silent? heard_ns: see hear(), where it is its own frame. */
+static __always_inline __u32 silence_of(const struct walk *w, bool is_own, __u64 heard_ns)
+{
+	struct kl_mac_seen *way;
+	struct kl_mac_bucket *b;
+	__u64 mac;
+
+	if (is_own && heard_ns)
+		return kl_mac_silence(w->at.now, heard_ns);
+	mac = kl_mac_word(w->conn->phone_mac);
+	b = mac ? mac_bucket(mac) : NULL;
+	if (!b)
+		return 0;
+	way = kl_mac_find(b, mac);
+	if (is_own) {
+		if (!way)
+			kl_mac_add(b, mac, w->at.now);
+		return 0;
+	}
+	return way ? kl_mac_silence(w->at.now, kl_mac_last(way, mac)) : 0;
+}
