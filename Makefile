@@ -43,7 +43,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I
 LIB_SOURCES := $(sort $(wildcard user/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libkaloss.a
-SKELETON := $(BUILD)/kaloss.skel.h
+SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h
 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
@@ -54,7 +54,7 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
-	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth \
+	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
 	$(CAPTURE_TOOLS)
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
@@ -82,8 +82,8 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile $(FLAGS)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-$(SKELETON): $(BUILD)/bpf/kaloss.bpf.o
-	$(BPFTOOL) gen skeleton $< name kaloss_bpf > $@
+$(SKELETONS): $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 # ---- the program ----
 
@@ -91,8 +91,8 @@ $(BUILD)/%.o: %.c Makefile $(FLAGS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# The first build knows no dependencies yet: what includes the skeleton must wait for it.
-$(LIB_OBJECTS): | $(SKELETON)
+# The first build knows no dependencies yet: what includes a skeleton must wait for it.
+$(LIB_OBJECTS): | $(SKELETONS)
 
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@
@@ -140,6 +140,9 @@ $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c
 		$(BUILD)/tests/unit/pair_run.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+$(BUILD)/tests/net/host-evidence: $(BUILD)/tests/net/host_evidence.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
 # Generators of captures for tests of `diagnose`.
 $(BUILD)/tests/captures/write-pair: $(addprefix $(BUILD)/tests/,captures/write_pair.o captures/frames.o \
 		pair/gen.o pair/view.o unit/pair_run.o packets/packets.o packets/pcap_writer.o) $(LIB)
@@ -167,7 +170,7 @@ $(BUILD)/tests/bench/measure: $(BUILD)/tests/bench/measure.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 # (A pattern would add nothing: only named targets take further prerequisites.)
-$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETON)
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETONS)
 
 # The fuzzer's target, and the same target with a main() that replays the corpus.
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
@@ -273,7 +276,7 @@ bench-captures: $(CAPTURES_BENCH)
 
 # ---- upkeep ----
 
-lint: include-directions $(SKELETON)
+lint: include-directions $(SKELETONS)
 	clang-format --dry-run -Werror $(FORMATTED)
 	clang-tidy --quiet $(LIB_SOURCES) user/main.c -- -std=gnu17 $(ALL_CPPFLAGS)
 
@@ -294,5 +297,5 @@ include-directions:
 	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch]) || { \
 		echo "include-directions: sources do not know reports" >&2; exit 1; }
 
--include $(LIB_OBJECTS:.o=.d) $(BUILD)/user/main.d $(BUILD)/bpf/kaloss.bpf.d
+-include $(LIB_OBJECTS:.o=.d) $(BUILD)/user/main.d $(wildcard $(BUILD)/bpf/*.d)
 -include $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/*/*.c))
