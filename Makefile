@@ -47,7 +47,8 @@ SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h
 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
-LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames)
+LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
+	syslog-events)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
@@ -131,6 +132,9 @@ $(BUILD)/tests/lab/sip-server: $(BUILD)/tests/lab/sip_server.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
 
 $(BUILD)/tests/lab/frames: $(BUILD)/tests/lab/frames.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/lab/syslog-events: $(BUILD)/tests/lab/syslog_events.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)

@@ -25,7 +25,7 @@ struct kl_syslog_file {
 	char path[];
 };
 
-/* A negative errno. What is no file is never opened: a pipe would wait. */
+/* From its beginning. */
 static int open_file(struct kl_syslog_file *f)
 {
 	struct stat st;

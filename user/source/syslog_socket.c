@@ -96,16 +96,18 @@ static int read_address(const char *text, struct sockaddr_storage *ret, socklen_
 static void name_peer(const struct sockaddr_storage *peer, char ret_host[INET6_ADDRSTRLEN],
 		      char ret_from[KL_SYSLOG_FROM], const char *how)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
 
 	ret_host[0] = '\0';
+	memcpy(&v4, peer, sizeof(v4));
+	memcpy(&v6, peer, sizeof(v6));
 	if (peer->ss_family == AF_INET)
-		inet_ntop(AF_INET, &v4->sin_addr, ret_host, INET6_ADDRSTRLEN);
-	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-		inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, ret_host, INET6_ADDRSTRLEN);
+		inet_ntop(AF_INET, &v4.sin_addr, ret_host, INET6_ADDRSTRLEN);
+	else if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+		inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, ret_host, INET6_ADDRSTRLEN);
 	else
-		inet_ntop(AF_INET6, &v6->sin6_addr, ret_host, INET6_ADDRSTRLEN);
+		inet_ntop(AF_INET6, &v6.sin6_addr, ret_host, INET6_ADDRSTRLEN);
 	snprintf(ret_from, KL_SYSLOG_FROM, "%s (%s)", ret_host, how);
 }
 
