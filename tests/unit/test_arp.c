@@ -307,6 +307,19 @@ Test(arp, two_that_hold_the_same_address_are_found_though_both_announce_it)
 	stop();
 }
 
+Test(arp, what_was_before_an_announcement_is_forgotten)
+{
+	start(4);
+	ask(100, server_mac, NULL);
+	now += 4 * S;
+	ask(100, firewall_mac, NULL);
+	now += 4 * S;
+	say(KL_ARP_ANNOUNCE, 1, 0, third_mac);
+	now += 4 * S;
+	ask(100, server_mac, NULL);
+	expect_none();
+}
+
 Test(arp, to_and_fro_is_a_conflict)
 {
 	start(4);
