@@ -149,6 +149,27 @@ struct kl_trace_message {
 	uint8_t kind; /* enum kl_kind */
 };
 
+/*
+ * What the traces come to (core/trace_match.h). Counted are keepalives that came through to the
+ * server's side, of connections of which the trace has at least one: of others it may only not be
+ * set to say anything. All times are the segments' clock, and zero where the offset is not known.
+ */
+struct kl_trace_verdict {
+	uint64_t messages;	 /* keepalives and answers in the trace */
+	uint64_t unmatched;	 /* of them: no segment fits */
+	bool offset_known;	 /* else nothing could be compared */
+	int64_t offset_ns;	 /* of the segments' clock against the trace's local time */
+	uint64_t from_ns, to_ns; /* what the trace covers, from its first line to its last */
+	uint64_t covered;	 /* came through, while the trace covers it and has others before */
+	uint64_t received;	 /* of them: the application says that it received them */
+	uint64_t missing; /* of them: it does not, though the server's TCP acknowledged them */
+	uint64_t first_missing_ns;
+	uint64_t after; /* came through after the trace's last line: it ends, or nobody writes it */
+	uint64_t sessions;	   /* with keepalives that came through meanwhile */
+	uint64_t sessions_covered; /* of them: the trace has keepalives */
+	uint64_t sessions_missing; /* of these: some are missing */
+};
+
 /* ---- Ends of sessions ---- */
 
 /* A FIN or RST, or silence. */
@@ -181,6 +202,7 @@ struct kl_evidence {
 	KL_EVIDENCE_LIST(struct kl_rule_evidence) rule;
 	KL_EVIDENCE_LIST(struct kl_alarm) alarm;
 	KL_EVIDENCE_LIST(struct kl_trace_message) trace;
+	struct kl_trace_verdict trace_verdict;
 	KL_EVIDENCE_LIST(struct kl_ending) ending;
 	/* Which sources there were: what none of them can see is not known to be absent. */
 	bool has_bridge; /* a bridge of this host, with ports among the interfaces */
