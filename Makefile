@@ -44,6 +44,10 @@ LIB_SOURCES := $(sort $(wildcard user/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libkaloss.a
 SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h
+# What an HTML report carries, as a header: its style, its body, and its script from its parts.
+PAGE := $(BUILD)/html_page.h
+PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js view.js table.js \
+	main.js selftest.js)
 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
@@ -56,7 +60,7 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
-	$(CAPTURE_TOOLS)
+	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
@@ -86,6 +90,9 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c Makefile $(FLAGS)
 $(SKELETONS): $(BUILD)/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
+$(PAGE): user/report/html/embed.sh $(PAGE_PARTS) Makefile
+	user/report/html/embed.sh $(PAGE_PARTS) > $@
+
 # ---- the program ----
 
 $(BUILD)/%.o: %.c Makefile $(FLAGS)
@@ -93,7 +100,7 @@ $(BUILD)/%.o: %.c Makefile $(FLAGS)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # The first build knows no dependencies yet: what includes a skeleton must wait for it.
-$(LIB_OBJECTS): | $(SKELETONS)
+$(LIB_OBJECTS): | $(SKELETONS) $(PAGE)
 
 $(LIB): $(LIB_OBJECTS)
 	@rm -f $@
@@ -155,6 +162,10 @@ $(BUILD)/tests/captures/write-pair: $(addprefix $(BUILD)/tests/,captures/write_p
 $(BUILD)/tests/captures/write-study: $(addprefix $(BUILD)/tests/,captures/write_study.o \
 		packets/packets.o packets/pcap_writer.o)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+# Writes HTML reports of diagnoses made by hand.
+$(BUILD)/tests/report/write-report: $(BUILD)/tests/report/write_report.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
 		$(BUILD)/tests/packets/packets.o $(LIB)
@@ -280,7 +291,7 @@ bench-captures: $(CAPTURES_BENCH)
 
 # ---- upkeep ----
 
-lint: include-directions $(SKELETONS)
+lint: include-directions $(SKELETONS) $(PAGE)
 	clang-format --dry-run -Werror $(FORMATTED)
 	clang-tidy --quiet $(LIB_SOURCES) user/main.c -- -std=gnu17 $(ALL_CPPFLAGS)
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report/integrity.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "core/evidence.h"
+#include "util/cleanup.h"
+
+struct words {
+	kl_integrity_say say;
+	void *arg;
+	size_t count;
+};
+
+__attribute__((format(printf, 2, 3))) static void tell(struct words *w, const char *format, ...)
+{
+	char sentence[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	w->say(sentence, w->arg);
+	w->count++;
+}
+
+/* Two captures: segments that were not paired. */
+static void tell_pairing(struct words *w, const struct kl_diagnosis *d)
+{
+	static const char *const words[KL_PAIR_REASONS] = {
+		[KL_PAIR_BEFORE] = "from before the other capture began",
+		[KL_PAIR_AFTER] = "from after the other capture ended",
+		[KL_PAIR_GAP] = "in a gap of the other capture",
+		[KL_PAIR_DROPPED] = "about when the other capture dropped packets",
+		[KL_PAIR_STEP] = "about when one of the clocks was set",
+		[KL_PAIR_NO_CLOCK] = "while too little in common told the clocks' difference",
+		[KL_PAIR_NO_PARTNER] = "of connections that the other capture does not have",
+		[KL_PAIR_REWRITTEN] = "of connections whose sequence numbers differ, by no constant",
+		[KL_PAIR_ONE_SIDED] = "of connections seen there in the other direction only",
+		[KL_PAIR_ACKNOWLEDGED] = "acknowledged by the receiver, but not seen to arrive",
+		[KL_PAIR_UNSEEN] = "of connections that the other capture does not see any more",
+		[KL_PAIR_UNCONFIRMED] = "of which nothing says whether they arrived",
+		[KL_PAIR_OUT_OF_TIME] = "that the other capture has at a time that cannot be",
+		[KL_PAIR_FRAGMENTED] = "of connections whose packets were fragmented",
+		[KL_PAIR_FAR_ONLY] = "seen only at the side farther from the sender",
+		[KL_PAIR_NO_ROOM] = "for which there was no room",
+	};
+
+	for (int i = 0; i < KL_PAIR_REASONS && d->two_sided; i++) {
+		if (d->stats.reasons[i] && words[i])
+			tell(w, "Not counted: %" PRIu64 " segments %s", d->stats.reasons[i],
+			     words[i]);
+	}
+}
+
+/* Live: what the kernel and this program counted. */
+static void tell_live(struct words *w, const struct kl_integrity *n)
+{
+	static const char *const unpaired[KL_FATES] = {
+		[KL_UNPAIRED_ONE_SIDED] =
+			"of connections that only the side nearer to the sender ever saw",
+		[KL_UNPAIRED_FAR_ONLY] = "seen only at the side farther from the sender",
+		[KL_UNPAIRED_GAP] = "under way while an interface was down or gone",
+		[KL_UNPAIRED_BYPASSED] = "acknowledged without passing the far side",
+		[KL_UNPAIRED_OVERFLOW] = "for which the join had no room (--join-entries)",
+		[KL_UNPAIRED_FRAGMENT] = "of connections whose packets were fragmented",
+		[KL_UNPAIRED_REWRITTEN] =
+			"of connections whose sequence numbers differ on the two sides",
+		[KL_UNPAIRED_EVICTED] = "of connections that were forgotten meanwhile",
+		[KL_UNPAIRED_UNCONFIRMED] = "that answer TCP probes, and are not confirmed",
+	};
+	const struct {
+		uint64_t count;
+		const char *text;
+	} others[] = {
+		{ n->events_lost, "events were lost: the ring buffer was full (--ring-bytes); "
+				  "counts are complete, the timeline is not" },
+		{ n->join_full, "segments were not joined: no room (--join-entries)" },
+		{ n->flows_evicted, "segments of connections without a place, or connections that "
+				    "were forgotten to make some (--connections)" },
+		{ n->malformed, "frames were malformed" },
+		{ n->fragments, "IP fragments passed: what is in them is not joined" },
+		{ n->late, "segments arrived after they had been reported as lost (--deadline)" },
+		{ n->collisions, "segments of connections whose hash collides with another's" },
+		{ n->gaps, "times an interface went down, came up or went away" },
+		{ n->one_way, "connections came by in one direction only" },
+		{ n->wrong_way[KL_ACCESS] + n->wrong_way[KL_CUCM],
+		  "segments came in on the wrong side (are --access and --cucm mixed up?)" },
+	};
+
+	for (int i = 0; i < KL_FATES; i++) {
+		if (n->unpaired_by[i] && unpaired[i])
+			tell(w, "Not counted: %" PRIu64 " segments %s", n->unpaired_by[i],
+			     unpaired[i]);
+	}
+	for (size_t i = 0; i < KL_COUNT(others); i++) {
+		if (others[i].count)
+			tell(w, "%" PRIu64 " %s", others[i].count, others[i].text);
+	}
+}
+
+size_t kl_integrity_words(const struct kl_diagnosis_record *r, kl_integrity_say say, void *arg)
+{
+	const struct kl_diagnosis *d = r->diagnosis;
+	struct words w = { .say = say, .arg = arg };
+
+	tell_pairing(&w, d);
+	tell_live(&w, &d->total.integrity);
+	if (d->inferred_unsure)
+		tell(&w,
+		     "Not counted: %" PRIu64 " losses that would follow if all had been seen that "
+		     "passed, about a time of which it was not",
+		     d->inferred_unsure);
+	for (int side = 0; side < KL_SIDES; side++) {
+		for (size_t i = 0; i < r->captures[side].remark_count; i++)
+			tell(&w, "%s", r->captures[side].remarks[i]);
+	}
+	if (d->lost_unlisted)
+		tell(&w, "%" PRIu64 " losses are counted, and not listed one by one",
+		     d->lost_unlisted);
+	if (d->observed_stride > 1)
+		tell(&w,
+		     "Of the copies that were not lost, one of %u is drawn; every loss is drawn",
+		     d->observed_stride);
+	if (!d->two_sided)
+		tell(&w, "From one place alone, nothing can be said about losses between two, and "
+			 "all losses are inferred");
+	return w.count;
+}
