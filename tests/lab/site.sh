@@ -116,11 +116,11 @@ lab_phones_stop() {
 	LAB_PHONE_PIDS=()
 }
 
-# lab_secure_ports SECONDS PHONE…: port security on these phones' ports of the switch: the first
+# lab_secure_ports MS PHONE…: port security on these phones' ports of the switch: the first
 # frame from a MAC that was silent for so long is dropped, and its sender learned; a SYN passes.
 # The dropped are in the counter port_security of the switch.
 lab_secure_ports() {
-	local seconds=$1 n devices=''
+	local ms=$1 n devices=''
 	shift
 	for n in "$@"; do devices+="${devices:+, }\"p$n\""; done
 	lab_in switch nft -f - <<-EOT
@@ -129,7 +129,7 @@ lab_secure_ports() {
 			set secure {
 				type ether_addr
 				flags dynamic, timeout
-				timeout ${seconds}s
+				timeout ${ms}ms
 			}
 			chain ports {
 				type filter hook ingress devices = { $devices } priority -10

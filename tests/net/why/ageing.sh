@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# A switch, or this host's own bridge, forgets a phone sooner than the phone speaks again.
+
+AGEING=1.6 # seconds
+# The server asks a phone so long after its last word: twice before it is forgotten, twice after.
+OPTIONS_AFTER=700,1300,1900,2500
+OPTI=4f505449 KEEPALIVE=04000000
+
+# What the schedule allows to be known of the ageing time: the phone acknowledges within 50 ms, and
+# is silent from then on.
+options_bounds() {
+  between "$1: more than" "$(figure mac_ageing ageing_above_s)" 1.2 1.4
+  between "$1: at most" "$(figure mac_ageing ageing_at_most_s)" 1.7 2.0
+}
+
+# The server's OPTIONS that left it and never reached a phone.
+options_lost() {
+  local n reached=0
+  for n in 1 2 3 4 5 6; do reached=$((reached + $(lab_dropped "phone$n" options))); done
+  echo $(($(lab_dropped core options) - reached))
+}
+
+options_site() {
+  local n
+  site bridged 6
+  server_start sip --expires 10000 --options $OPTIONS_AFTER
+  passing core srv0 $OPTI options
+  for n in 1 2 3 4 5 6; do passing "phone$n" eth0 $OPTI options; done
+}
+
+
+# The bridge that kaloss itself sits on.
+ageing_bridge() {
+  options_site
+  lab_bridge_ageing box $AGEING acc0
+  lab_bg box "$WORK/monitor" bridge monitor fdb
+  diagnose_start 20
+  phones 1 6 sip --refresh 3000 --duration 60000
+  diagnose_end ageing_bridge 1
+  expect "ageing_bridge: OPTIONS that the bridge lost" "$(options_lost)" -ge 20
+  expect "ageing_bridge: aged, says the bridge" "$(grep -c '^Deleted 00:24:14.*stale' "$WORK/monitor")" -ge 20
+  expect "ageing_bridge: flushed, says the bridge" \
+    "$(grep '^Deleted 00:24:14' "$WORK/monitor" | grep -vc stale)" -eq 0
+  first_is ageing_bridge mac_ageing high
+  expect "ageing_bridge: phones" "$(finding mac_ageing .phones)" -eq 6
+  options_bounds ageing_bridge
+  says ageing_bridge mac_ageing remedy "ageing time" br0
+  not_found ageing_bridge mac_flush mtu_black_hole
+}
+
+# The same where it forgets nobody, and loses one OPTIONS in three by a rule.
+ageing_bridge_control() {
+  options_site
+  lab_bridge_ageing box 300 acc0
+  lab_in box nft -f - <<-EOT
+	table bridge lab {
+		counter by_chance { }
+		chain forward {
+			type filter hook forward priority 0
+			tcp sport 5060 @ih,0,32 0x$OPTI numgen random mod 3 == 0 counter name by_chance drop
+		}
+	}
+EOT
+  diagnose_start 18
+  phones 1 6 sip --refresh 3000 --duration 60000
+  diagnose_end ageing_bridge_control 1
+  expect "ageing_bridge_control: lost" "$(lab_dropped box by_chance)" -ge 6
+  not_found ageing_bridge_control mac_ageing mac_flush mtu_black_hole
+  high_only ageing_bridge_control in_host_drop
+}
+
+# A switch between the phones and kaloss.
+ageing_switch() {
+  options_site
+  lab_bridge_ageing switch $AGEING p1 p2 p3 p4 p5 p6
+  lab_bg switch "$WORK/monitor" bridge monitor fdb
+  diagnose_start 20
+  phones 1 6 sip --refresh 3000 --duration 60000
+  diagnose_end ageing_switch 1
+  expect "ageing_switch: OPTIONS that the switch lost" "$(options_lost)" -ge 20
+  expect "ageing_switch: aged, says the switch" "$(grep -c '^Deleted 00:24:14.*stale' "$WORK/monitor")" -ge 20
+  first_is ageing_switch mac_ageing high
+  options_bounds ageing_switch
+  says ageing_switch mac_ageing remedy "ageing time"
+  not_found ageing_switch mac_flush in_host_drop mtu_black_hole
+}
+
+# Phones whose periods lie on both sides of an ageing time of 1.7 s.
+PERIODS=(2000 2000 2400 2400 3000 800 1200 1500)
+security_phones() {
+  local i
+  for i in "${!PERIODS[@]}"; do
+    lab_phone $((i + 1)) sccp --period "${PERIODS[i]}" --duration 60000
+    sleep "0.$((i % 3 + 2))"
+  done
+}
+
+ageing_security() {
+  site bridged ${#PERIODS[@]}
+  server_start sccp
+  lab_secure_ports 1700 1 2 3 4 5 6 7 8
+  diagnose_start 20
+  security_phones
+  diagnose_end ageing_security 1
+  expect "ageing_security: first copies that the ports lost" "$(lab_dropped switch port_security)" -ge 20
+  first_is ageing_security mac_ageing high
+  expect "ageing_security: phones" "$(finding mac_ageing .phones)" -eq 5
+  between "ageing_security: more than" "$(figure mac_ageing ageing_above_s)" 1.4 1.6
+  between "ageing_security: at most" "$(figure mac_ageing ageing_at_most_s)" 1.7 2.05
+  says ageing_security mac_ageing remedy "ageing time" "port security"
+  high_only ageing_security mac_ageing
+}
+
+# The same phones where no port forgets them so soon, and one keepalive in seven is lost.
+ageing_security_control() {
+  site bridged ${#PERIODS[@]}
+  server_start sccp
+  lab_secure_ports 30000 1 2 3 4 5 6 7 8
+  lab_in switch nft -f - <<-EOT
+	table bridge lab {
+		counter by_chance { }
+		chain forward {
+			type filter hook forward priority 0
+			tcp dport 2000 @ih,0,32 0x$KEEPALIVE numgen random mod 5 == 0 counter name by_chance drop
+		}
+	}
+EOT
+  diagnose_start 20
+  security_phones
+  diagnose_end ageing_security_control 1
+  expect "ageing_security_control: lost" "$(lab_dropped switch by_chance)" -ge 6
+  expect "ageing_security_control: lost by ports" "$(lab_dropped switch port_security)" -eq 0
+  not_found ageing_security_control mac_ageing mac_flush in_host_drop mtu_black_hole
+  high_only ageing_security_control phone_side_loss
+}
+
+# The bridge forgets a phone at random, long before its ageing time.
+flush() {
+  local n forgetter
+  options_site
+  lab_bridge_ageing box 300 acc0
+  lab_bg box "$WORK/monitor" bridge monitor fdb
+  lab_bg box "$WORK/forgetter" bash -c 'RANDOM=7; while sleep 0.3; do
+    bridge fdb del 00:24:14:00:00:0$((RANDOM % 6 + 1)) dev acc0 master; done'
+  forgetter=$LAB_LAST_PID
+  diagnose_start 20
+  phones 1 6 sip --refresh 3000 --duration 60000
+  diagnose_end flush 1
+  lab_stop "$forgetter"
+  expect "flush: OPTIONS that the bridge lost" "$(options_lost)" -ge 12
+  expect "flush: flushed, says the bridge" \
+    "$(grep '^Deleted 00:24:14' "$WORK/monitor" | grep -vc stale)" -ge 12
+  first_is flush mac_flush high
+  not_found flush mac_ageing mtu_black_hole
+}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# This host itself drops, each time for another reason, for two seconds or one keepalive in four.
+
+# host NAME MODE REASON [SYMBOL]: in between the functions break_it and mend_it.
+host() {
+  local name=$1 mode=$2 reason=$3 symbol=${4:-} from
+  site "$mode" 6
+  server_start sccp
+  diagnose_start 10
+  phones 1 6 sccp --period 700 --duration 60000
+  sleep 2
+  break_it
+  sleep 2
+  mend_it
+  diagnose_end "$name" 1
+  from=$(asked '[.timeline[] | select(.drop != null and .drop.reason == "'"$reason"'")] | length')
+  expect "$name: losses with the kernel's reason $reason" "$from" -ge 10
+  [ -z "$symbol" ] || expect "$name: all of them in $symbol" \
+    "$(asked '[.timeline[] | select(.drop != null and .drop.symbol == "'"$symbol"'")] | length')" -eq "$from"
+  first_is "$name" in_host_drop high
+  says "$name" in_host_drop explanation "$reason"
+  expect "$name: phones" "$(finding in_host_drop .phones)" -eq 6
+  not_found "$name" mac_ageing mac_flush proxy_arp mtu_black_hole middlebox_reset
+  high_only "$name" in_host_drop
+}
+
+host_filter() {
+  break_it() {
+    lab_in box nft -f - <<-EOT
+	table inet filter {
+		counter dropped { }
+		chain forward {
+			type filter hook forward priority 0
+			tcp dport 2000 @ih,0,32 0x$KEEPALIVE counter name dropped drop
+		}
+	}
+EOT
+    HANDLE=$(lab_in box nft -a list chain inet filter forward | sed -nE 's/.*drop # handle ([0-9]+)/\1/p')
+  }
+  # The rule stays, so that it can be named.
+  mend_it() {
+    DROPPED=$(lab_in box nft -j list counter inet filter dropped | jq '.nftables[].counter?.packets // empty')
+    lab_in box nft insert rule inet filter forward tcp dport 2000 accept
+  }
+  host host_filter routed NETFILTER_DROP
+  expect "host_filter: losses" "$(asked '[.timeline[] | select(.where == "between")] | length')" -eq "$DROPPED"
+  says host_filter in_host_drop remedy "handle $HANDLE" "table inet filter"
+}
+
+host_rp_filter() {
+  # Only for the look backwards, the phones are elsewhere.
+  break_it() {
+    lab_in box ip route add 10.1.0.0/16 dev cucm0 table 100
+    lab_in box ip rule add iif lo to 10.1.0.0/16 lookup 100
+    lab_in box sysctl -q -w net.ipv4.conf.acc0.rp_filter=1
+  }
+  mend_it() { lab_in box sysctl -q -w net.ipv4.conf.acc0.rp_filter=0; }
+  host host_rp_filter routed IP_RPFILTER
+  says host_rp_filter in_host_drop remedy rp_filter
+}
+
+host_queue() {
+  break_it() { lab_in box tc qdisc replace dev cucm0 root pfifo limit 0; }
+  mend_it() { lab_in box tc qdisc del dev cucm0 root; }
+  host host_queue routed QDISC_DROP
+  says host_queue in_host_drop remedy queue
+}
+
+host_route() {
+  break_it() { lab_in box ip route add blackhole 10.2.0.10; }
+  mend_it() { lab_in box ip route del blackhole 10.2.0.10; }
+  host host_route routed NOT_SPECIFIED ip_error
+  says host_route in_host_drop remedy route
+}
+
+host_isolated() {
+  break_it() {
+    lab_in box bridge link set dev acc0 isolated on
+    lab_in box bridge link set dev cucm0 isolated on
+  }
+  mend_it() { lab_in box bridge link set dev cucm0 isolated off; }
+  host host_isolated bridged NOT_SPECIFIED br_handle_frame_finish
+  says host_isolated in_host_drop remedy isolated
+}
