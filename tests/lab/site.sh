@@ -103,16 +103,12 @@ lab_phone() {
 	LAB_PHONE_PIDS+=("$LAB_LAST_PID")
 }
 
-# Ends all phones, as if their power had gone, or (lab_phones_stop) in good order.
+# Ends all phones at once; their kernels say FIN.
 lab_phones_kill() {
-	[ ${#LAB_PHONE_PIDS[@]} -eq 0 ] || kill -KILL "${LAB_PHONE_PIDS[@]}" 2>/dev/null
-	LAB_PHONE_PIDS=()
-}
-
-lab_phones_stop() {
-	local pid
-	[ ${#LAB_PHONE_PIDS[@]} -eq 0 ] || kill -TERM "${LAB_PHONE_PIDS[@]}" 2>/dev/null
-	for pid in "${LAB_PHONE_PIDS[@]}"; do wait "$pid" 2>/dev/null; done
+	[ ${#LAB_PHONE_PIDS[@]} -eq 0 ] || {
+		kill -KILL "${LAB_PHONE_PIDS[@]}"
+		wait "${LAB_PHONE_PIDS[@]}"
+	} 2>/dev/null
 	LAB_PHONE_PIDS=()
 }
 

@@ -49,10 +49,13 @@ EOT
 }
 
 host_rp_filter() {
-  # Only for the look backwards, the phones are elsewhere.
+  # For the look backwards alone the phones are elsewhere: what really goes to them has a mark.
   break_it() {
+    lab_in box nft 'add table ip replies; add chain ip replies in { type filter hook prerouting priority -150; };
+      add rule ip replies in iifname "cucm0" mark set 1'
+    lab_in box ip rule add pref 10 fwmark 1 lookup main
+    lab_in box ip rule add pref 20 iif cucm0 to 10.1.0.0/16 lookup 100
     lab_in box ip route add 10.1.0.0/16 dev cucm0 table 100
-    lab_in box ip rule add iif lo to 10.1.0.0/16 lookup 100
     lab_in box sysctl -q -w net.ipv4.conf.acc0.rp_filter=1
   }
   mend_it() { lab_in box sysctl -q -w net.ipv4.conf.acc0.rp_filter=0; }
