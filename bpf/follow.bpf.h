@@ -358,7 +358,7 @@ static __always_inline void note_mac(__u8 *to, const __u8 *mac)
 
 /* Finds or makes the connection. Returns false where the segment cannot be followed. */
 static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratch, __u32 place,
-				       __u64 heard_ns)
+				       __u64 heard)
 {
 	struct kl_segment *s = &scratch->segment;
 	struct kl_endpoints *ends = &scratch->ends;
@@ -429,7 +429,7 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 		}
 	}
 	if (kl_settings.idle && w->near)
-		w->at.silence = silence_of(w, direction == KL_TO_CUCM, heard_ns);
+		w->at.silence = silence_of(w, direction == KL_TO_CUCM, heard);
 	w->kind = KL_OTHER;
 	if (s->flags & KL_SYN)
 		made |= kl_conn_see_syn(w->conn, &w->at, s);
@@ -502,7 +502,7 @@ __noinline __u32 parse_tc(struct __sk_buff *ctx)
 
 /* The parsed segment, and its connection in *w; NULL: there is nothing to follow. */
 static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 parsed, __u32 place,
-						       __u64 heard_ns)
+						       __u64 heard)
 {
 	struct kl_scratch *scratch = get_scratch();
 
@@ -512,22 +512,22 @@ static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 par
 		note_unusual(&scratch->segment, parsed);
 		return NULL;
 	}
-	return start_walk(w, scratch, place, heard_ns) ? &scratch->segment : NULL;
+	return start_walk(w, scratch, place, heard) ? &scratch->segment : NULL;
 }
 
-/* heard_ns: see hear(); 0: not known. */
-__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 heard_ns)
+/* heard: see hear(); 0: not known. */
+__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 heard)
 {
 	struct walk w = {};
 
-	if (kl_control.mode == KL_MODE_OFF || !start_parsed(&w, parse_xdp(ctx), place, heard_ns))
+	if (kl_control.mode == KL_MODE_OFF || !start_parsed(&w, parse_xdp(ctx), place, heard))
 		return 0;
 	count_segments(&w, 1);
 	follow_one(ctx, true, &w);
 	return 0;
 }
 
-__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 heard_ns)
+__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 heard)
 {
 	struct walk w = {};
 	struct pieces p = { .ctx = ctx, .w = &w, .pieces = 1 };
@@ -542,7 +542,7 @@ __noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 heard_ns)
 			return 0;
 		parsed = parse_tc(ctx);
 	}
-	s = start_parsed(&w, parsed, place, heard_ns);
+	s = start_parsed(&w, parsed, place, heard);
 	if (!s)
 		return 0;
 	p.left = s->payload_len;

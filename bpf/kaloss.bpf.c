@@ -18,13 +18,13 @@ static __always_inline int observe_xdp(struct xdp_md *ctx, __u32 side)
 {
 	struct kl_layout layout;
 	struct kl_frame frame;
-	__u64 heard_ns = 0;
+	__u64 heard = 0;
 
 	if (kl_settings.idle && side == KL_ACCESS)
-		heard_ns = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+		heard = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	frame = xdp_frame(ctx);
 	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
-		follow_xdp(ctx, side, heard_ns);
+		follow_xdp(ctx, side, heard);
 	else if (kl_settings.arp && kl_arp_peek(&frame, &layout))
 		look_xdp(ctx, side);
 	return XDP_PASS;
@@ -34,13 +34,13 @@ static __always_inline int observe_tc(struct __sk_buff *ctx, __u32 side, bool eg
 {
 	struct kl_layout layout;
 	struct kl_frame frame;
-	__u64 heard_ns = 0;
+	__u64 heard = 0;
 
 	if (kl_settings.idle && side == KL_ACCESS && !egress)
-		heard_ns = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+		heard = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	frame = tc_frame(ctx);
 	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
-		follow_tc(ctx, place_of(side, egress), heard_ns);
+		follow_tc(ctx, place_of(side, egress), heard);
 	else if (kl_settings.arp && !egress && kl_arp_peek(&frame, &layout))
 		look_tc(ctx, side);
 	return KL_TC_NEXT;

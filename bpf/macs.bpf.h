@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * When each phone's MAC was heard last on the access side: see kaloss/macs.h. Every frame that comes
- * in there pays for the look, so a clock is read only where the MAC is in the table.
+ * in there pays for it, so there is no call in it: array lookups and the tick's number are inlined.
  */
 #pragma once
 
@@ -28,23 +28,23 @@ static __always_inline __u64 hear(const __u8 *data, const __u8 *end)
 	way = b ? kl_mac_find(b, mac) : NULL;
 	if (!way)
 		return 0;
-	now = bpf_ktime_get_coarse_ns();
+	now = bpf_jiffies64();
 	before = kl_mac_last(way, mac);
-	/* Frames come more often than this clock ticks. */
+	/* Frames come more often than the clock ticks. */
 	if (before && before < now)
-		way->last_ns = now;
+		way->last = now;
 	return before;
 }
 
-/* How long has the phone been silent? heard_ns: see hear(), where it is its own frame. */
-static __always_inline __u32 silence_of(const struct walk *w, bool is_own, __u64 heard_ns)
+/* How long has the phone been silent? heard: see hear(), where it is its own frame. */
+static __always_inline __u32 silence_of(const struct walk *w, bool is_own, __u64 heard)
 {
 	struct kl_mac_seen *way;
 	struct kl_mac_bucket *b;
-	__u64 mac;
+	__u64 mac, now = bpf_jiffies64();
 
-	if (is_own && heard_ns)
-		return kl_mac_silence(w->at.now, heard_ns);
+	if (is_own && heard)
+		return kl_mac_silence(now, heard, kl_settings.tick_ns);
 	mac = kl_mac_word(w->conn->phone_mac);
 	b = mac ? mac_bucket(mac) : NULL;
 	if (!b)
@@ -52,8 +52,8 @@ static __always_inline __u32 silence_of(const struct walk *w, bool is_own, __u64
 	way = kl_mac_find(b, mac);
 	if (is_own) {
 		if (!way)
-			kl_mac_add(b, mac, w->at.now);
+			kl_mac_add(b, mac, now);
 		return 0;
 	}
-	return way ? kl_mac_silence(w->at.now, kl_mac_last(way, mac)) : 0;
+	return way ? kl_mac_silence(now, kl_mac_last(way, mac), kl_settings.tick_ns) : 0;
 }

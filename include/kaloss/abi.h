@@ -21,7 +21,7 @@ struct kl_settings {
 	bool idle;	   /* take note of when each phone's MAC was heard last */
 	bool arp;	   /* tell of ARP and neighbour discovery */
 	__u32 mac_mask;	   /* number of buckets of MACs - 1; a power of two less one */
-	__u32 pad;
+	__u32 tick_ns;	   /* of the kernel's clock tick */
 };
 
 /* ---- Control, written by user space while the programs run (.bss) ---- */

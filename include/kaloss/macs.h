@@ -3,7 +3,7 @@
  * When was a phone's MAC heard last? A table of buckets with a few places each, only of MACs that
  * are put in: every frame that comes in on the access side asks it, and most are of others.
  *
- * Nothing is locked. A MAC may lose its place to a newer one, and then it is not known when it was
+ * The clock is one that costs next to nothing: the kernel's tick. Nothing is locked. A MAC may lose its place to a newer one, and then it is not known when it was
  * heard; whoever reads looks at the MAC again behind the time, so that no time is another one's.
  */
 #pragma once
@@ -15,8 +15,8 @@ enum {
 };
 
 struct kl_mac_seen {
-	__u64 mac; /* kl_mac_word(); 0: free */
-	__u64 last_ns;
+	__u64 mac;  /* kl_mac_word(); 0: free */
+	__u64 last; /* in ticks */
 };
 
 struct kl_mac_bucket {
@@ -53,9 +53,9 @@ KL_INLINE struct kl_mac_seen *kl_mac_find(struct kl_mac_bucket *b, __u64 mac)
 /* When it was heard, of the place where it was found; 0: not known. */
 KL_INLINE __u64 kl_mac_last(const struct kl_mac_seen *way, __u64 mac)
 {
-	__u64 last_ns = *(const volatile __u64 *)&way->last_ns;
+	__u64 last = *(const volatile __u64 *)&way->last;
 
-	return *(const volatile __u64 *)&way->mac == mac ? last_ns : 0;
+	return *(const volatile __u64 *)&way->mac == mac ? last : 0;
 }
 
 /* Puts it in, in the place of the one that has been silent longest. It must not be in there. */
@@ -67,20 +67,20 @@ KL_INLINE void kl_mac_add(struct kl_mac_bucket *b, __u64 mac, __u64 now)
 		return;
 	KL_UNROLL
 	for (int i = 1; i < KL_MAC_WAYS; i++) {
-		if (b->way[i].last_ns < way->last_ns)
+		if (b->way[i].last < way->last)
 			way = &b->way[i];
 	}
 	*(volatile __u64 *)&way->mac = 0;
-	*(volatile __u64 *)&way->last_ns = now;
+	*(volatile __u64 *)&way->last = now;
 	*(volatile __u64 *)&way->mac = mac;
 }
 
-/* See struct kl_sighting, silence. heard_ns: 0: not known. */
-KL_INLINE __u32 kl_mac_silence(__u64 now, __u64 heard_ns)
+/* See struct kl_sighting, silence. heard: 0: not known. */
+KL_INLINE __u32 kl_mac_silence(__u64 now, __u64 heard, __u32 tick_ns)
 {
-	__u64 ms = now > heard_ns ? (now - heard_ns) / KL_NS_PER_MS : 0;
+	__u64 ms = now > heard ? (now - heard) * tick_ns / KL_NS_PER_MS : 0;
 
-	if (!heard_ns)
+	if (!heard)
 		return 0;
 	return ms < 0xfffffffeU ? (__u32)ms + 1 : 0xffffffffU;
 }

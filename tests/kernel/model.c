@@ -8,7 +8,7 @@
 struct walk {
 	struct kl_follow_segment out;
 	const struct model_hook *hook;
-	__u64 heard_ns;
+	__u64 heard;
 	bool made;
 };
 
@@ -68,9 +68,9 @@ static __u64 hear(struct model *m, const __u8 *frame)
 
 	if (!way)
 		return 0;
-	before = way->last_ns;
+	before = way->last;
 	if (mac)
-		way->last_ns = m->now;
+		way->last = m->now;
 	return before;
 }
 
@@ -80,10 +80,10 @@ static __u32 silence_of(struct model *m, const struct walk *w)
 	struct kl_mac_seen *way = mac ? kl_mac_find(mac_bucket(m, mac), mac) : NULL;
 
 	if (w->out.at.direction == KL_TO_PHONE)
-		return way ? kl_mac_silence(m->now, way->last_ns) : 0;
+		return way ? kl_mac_silence(m->now, way->last, 1) : 0;
 	if (!way)
 		kl_mac_add(mac_bucket(m, mac), mac, m->now);
-	return kl_mac_silence(m->now, w->heard_ns);
+	return kl_mac_silence(m->now, w->heard, 1);
 }
 
 /* Returns false where the segment is not to be followed. */
@@ -157,7 +157,7 @@ void model_see(struct model *m, const struct model_hook *hook, const __u8 *frame
 
 	m->now += KL_NS_PER_US;
 	if (m->settings.idle && hook->side == KL_ACCESS && !hook->egress)
-		w.heard_ns = hear(m, frame);
+		w.heard = hear(m, frame);
 	switch (kl_parse(&f, &m->ports, &s)) {
 	case KL_NOT_OURS:
 		return;

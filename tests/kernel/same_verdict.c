@@ -544,7 +544,8 @@ int main(int argc, char **argv)
 					       .bucket_mask = MODEL_BUCKETS - 1,
 					       .idle = true,
 					       .arp = true,
-					       .mac_mask = MODEL_MACS - 1 };
+					       .mac_mask = MODEL_MACS - 1,
+					       .tick_ns = 4000000 };
 	model.now = 1000000000;
 	pkt_ports(&model.ports);
 	skel = object_load(&model.settings, MODEL_CONNS, RING_BYTES);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "kaloss.skel.h"
 #include "source/hooks.h"
@@ -93,10 +94,14 @@ static void choose_programs(struct kl_live *l, const struct kl_live_config *conf
 	bpf_program__set_autoload(s->progs.kaloss_out_cucm, !config->tap);
 }
 
-/* When a phone was heard last is told by a clock that older kernels do not have for programs. */
-static bool can_tell_idle(void)
+/* Of the kernel's clock; 0: not known. */
+static __u32 tick_ns(void)
 {
-	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
+	struct timespec tick;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec)
+		return 0;
+	return (__u32)tick.tv_nsec;
 }
 
 /* Half of the places stay free where each connection is of a phone of its own: few share a bucket
@@ -115,14 +120,15 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 		.bucket_mask = buckets - 1,
 		.tap = config->tap,
 		.nat = config->nat,
-		.idle = !config->no_idle && can_tell_idle(),
 		.arp = !config->no_arp,
+		.tick_ns = tick_ns(),
 	};
-	uint32_t macs = settings.idle ? mac_buckets(config) : 1;
+	uint32_t macs = config->no_idle ? 1 : mac_buckets(config);
 	long page = sysconf(_SC_PAGESIZE);
 	int r;
 
 	settings.mac_mask = macs - 1;
+	settings.idle = !config->no_idle && settings.tick_ns;
 	if (getrandom(&settings.seed, sizeof(settings.seed), 0) != sizeof(settings.seed))
 		return kl_fail(err, -EIO, "no random seed: %s", strerror(errno));
 	l->skel = kaloss_bpf__open();
