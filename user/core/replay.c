@@ -230,6 +230,8 @@ static void note_frame(struct kl_conn *c, const struct kl_segment *s, __u32 dire
 		c->vlan = s->vlan;
 	if (memcmp(mac, no_mac, sizeof(no_mac)))
 		memcpy(c->phone_mac, mac, sizeof(c->phone_mac));
+	if (direction == KL_TO_CUCM && memcmp(s->mac_dst, no_mac, sizeof(no_mac)))
+		memcpy(c->next_mac, s->mac_dst, sizeof(c->next_mac));
 }
 
 /* ---- Gaps ---- */
@@ -356,6 +358,7 @@ int kl_replay_paired(struct kl_replay *r, const struct kl_paired *p)
 						 p->fate == KL_PAIR_LOST);
 	}
 	if (far) {
+		segment.ttl = far->segment.ttl;
 		out.at.side = p->direction ^ 1U;
 		out.at.now = near ? p->near_ns : p->far_ns;
 		kl_follow_open(&r->follow, &out, c->made);

@@ -185,6 +185,8 @@ static void clear(struct kl_node *n, uint64_t now_ns)
 	n->gap_ns = 0;
 	n->answer_due_ns = 0;
 	n->clean_sample = false;
+	n->heard = (struct kl_heard){};
+	n->phone_ns = n->phone_before_ns = 0;
 }
 
 static struct kl_node *add(struct kl_sessions *s, uint64_t id, const struct kl_endpoints *ends,
@@ -255,8 +257,9 @@ static int open_session(struct kl_sessions *s, struct kl_node **node, const stru
 	return 1;
 }
 
+/* e: the FIN or RST; NULL: none was seen. */
 static void end_session(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns,
-			enum kl_session_by by, enum kl_session_how how)
+			enum kl_session_by by, enum kl_session_how how, const struct kl_event *e)
 {
 	struct kl_story story = kl_story_of(n, KL_STORY_STOP, now_ns);
 
@@ -268,13 +271,18 @@ static void end_session(struct kl_sessions *s, struct kl_node *n, uint64_t now_n
 	n->session.closed_ns = now_ns;
 	story.by = by;
 	story.how = how;
+	if (e) {
+		story.ttl = e->ttl;
+		story.usual_ttl = e->usual_ttl;
+		story.first_side = e->side;
+	}
 	kl_tell(s, &story);
 }
 
 static void close_session(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
 	end_session(s, n, e->time_ns, e->direction == KL_TO_CUCM ? KL_BY_PHONE : KL_BY_CUCM,
-		    e->tcp_flags & KL_RST ? KL_HOW_RST : KL_HOW_FIN);
+		    e->tcp_flags & KL_RST ? KL_HOW_RST : KL_HOW_FIN, e);
 }
 
 void kl_sessions_time_out(struct kl_sessions *s, uint64_t id, uint64_t now_ns)
@@ -282,7 +290,7 @@ void kl_sessions_time_out(struct kl_sessions *s, uint64_t id, uint64_t now_ns)
 	struct kl_node *node = find(s, id);
 
 	if (node)
-		end_session(s, node, now_ns, KL_BY_UNKNOWN, KL_HOW_TIMEOUT);
+		end_session(s, node, now_ns, KL_BY_UNKNOWN, KL_HOW_TIMEOUT, NULL);
 }
 
 /* The phone is counted by its name from now on. */
@@ -307,14 +315,34 @@ static int learn(struct kl_sessions *s, struct kl_node *n, const struct kl_event
 
 /* ---- Events ---- */
 
-static void identify(struct kl_session *session, const struct kl_event *e)
+static void take_mac(uint8_t *to, const uint8_t *mac)
 {
 	static const uint8_t no_mac[6];
 
-	if (memcmp(e->phone_mac, no_mac, sizeof(no_mac)))
-		memcpy(session->mac, e->phone_mac, sizeof(session->mac));
+	if (memcmp(mac, no_mac, sizeof(no_mac)))
+		memcpy(to, mac, sizeof(no_mac));
+}
+
+static void identify(struct kl_session *session, const struct kl_event *e)
+{
+	take_mac(session->mac, e->phone_mac);
+	take_mac(session->next_mac, e->next_mac);
 	if (e->vlan)
 		session->vlan = e->vlan;
+}
+
+/* A first copy, after all that was found out by it. */
+static void tell_segment(struct kl_sessions *s, const struct kl_node *n, const struct kl_event *e)
+{
+	struct kl_story story = kl_story_of(n, KL_STORY_SEGMENT, e->time_ns);
+
+	story.direction = e->direction;
+	story.kind = e->kind;
+	story.seq = e->seq;
+	story.length = e->payload_len;
+	story.copy = 1;
+	kl_idle_tell(&story, &n->heard);
+	kl_tell(s, &story);
 }
 
 static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl_message *message)
@@ -342,7 +370,10 @@ static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl
 	if (n->session.closed_ns)
 		return 0;
 
+	kl_idle_hear(s, n, e);
 	kl_session_note(s, n, e);
+	if (e->type == KL_EVENT_SEGMENT || e->type == KL_EVENT_RETRANSMISSION)
+		kl_idle_remember(n, e);
 	switch (e->type) {
 	case KL_EVENT_PAYLOAD:
 		r = learn(s, n, e, message);
@@ -361,6 +392,8 @@ static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl
 	}
 	if (!n->session.closed_ns)
 		kl_forecast_look(s, n, e->time_ns);
+	if (e->type == KL_EVENT_SEGMENT)
+		tell_segment(s, n, e);
 	wait_again(s, n);
 	return r;
 }
@@ -388,6 +421,7 @@ static void forget_open_matters(struct kl_node *n)
 		n->flow[d].last.time_ns = n->flow[d].before.time_ns = 0;
 		n->flow[d].hole.time_ns = 0;
 	}
+	n->phone_ns = n->phone_before_ns = 0;
 	memset(n->late, 0, sizeof(n->late));
 	n->growth = (struct kl_growth){};
 	n->answer_due_ns = 0;
@@ -396,6 +430,7 @@ static void forget_open_matters(struct kl_node *n)
 
 void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns)
 {
+	s->gap_ns = now_ns;
 	for (struct kl_node *n = s->nodes; n; n = n->hh.next) {
 		forget_open_matters(n);
 		n->gap_ns = now_ns;
@@ -428,10 +463,12 @@ int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *c
 		if (!node)
 			return -ENOMEM;
 		node->session.vlan = conn->vlan;
-		memcpy(node->session.mac, conn->phone_mac, sizeof(node->session.mac));
 		node->session.from_syn = conn->flags & KL_CONN_SYN;
+		take_mac(node->session.mac, conn->phone_mac);
 		tell_start(s, node);
 	}
+	if (node)
+		take_mac(node->session.next_mac, conn->next_mac);
 	if (node && !node->session.one_way && conn->seen_ns > conn->created_ns + ONE_WAY_NS &&
 	    is_seen(&conn->flow[KL_TO_CUCM]) != is_seen(&conn->flow[KL_TO_PHONE])) {
 		node->session.one_way = true;
@@ -469,14 +506,4 @@ void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, vo
 {
 	for (const struct kl_node *n = s->nodes; n; n = n->hh.next)
 		visit(&n->session, arg);
-}
-
-bool kl_sessions_idle_of(const struct kl_sessions *s, uint64_t id, uint32_t direction, uint32_t seq,
-			 uint32_t len, unsigned copy, uint64_t *ret_idle_ns,
-			 enum kl_idle_known *ret_known)
-{
-	(void)s, (void)id, (void)direction, (void)seq, (void)len, (void)copy;
-	*ret_idle_ns = 0;
-	*ret_known = KL_IDLE_UNKNOWN;
-	return false;
 }

@@ -74,8 +74,8 @@ struct kl_session {
 	uint64_t ok_ns;		/* last keepalive that surely reached the server; 0: none */
 	uint16_t vlan;
 	uint8_t mac[6];
-	uint8_t next_mac[6];	       /* where the phone's frames go; all zero: not known */
-	uint64_t lost_ns;	       /* when the last loss was, wherever it was; 0: none */
+	uint8_t next_mac[6]; /* where the phone's frames go; all zero: not known */
+	uint64_t lost_ns;    /* of the last loss, wherever it was, or told soon after; 0: none */
 	char device[KL_DEVICE_NAME];   /* empty: not known */
 	char failure[KL_FAILURE_TEXT]; /* what the phone says of its last failure; empty: nothing */
 	bool from_syn;

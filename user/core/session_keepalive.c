@@ -119,7 +119,7 @@ static void close_last_keepalive(struct kl_node *n)
 		session->role = KL_ROLE_BACKUP;
 }
 
-static void remember(struct kl_flow_story *f, const struct kl_event *e)
+static void remember(const struct kl_node *n, struct kl_flow_story *f, const struct kl_event *e)
 {
 	f->before = f->last;
 	f->last = (struct kl_last){
@@ -129,6 +129,7 @@ static void remember(struct kl_flow_story *f, const struct kl_event *e)
 		.missed = e->missed,
 		.peer_missed = e->peer_missed,
 		.kind = e->kind,
+		.heard = n->heard,
 	};
 }
 
@@ -141,7 +142,7 @@ static void see_keepalive(struct kl_sessions *s, struct kl_node *n, const struct
 	kl_schedule_see(&session->schedule, e->time_ns, kl_loss_is_numbered(n, e), &seen);
 	session->keepalives++;
 	kl_loss_first_copy(s, n, e, &seen);
-	remember(&n->flow[KL_TO_CUCM], e);
+	remember(n, &n->flow[KL_TO_CUCM], e);
 	n->answer_due_ns = e->time_ns;
 	if (seen.new_period) {
 		struct kl_story story = kl_story_of(n, KL_STORY_PERIOD, e->time_ns);
@@ -187,7 +188,7 @@ static void see_answer(struct kl_sessions *s, struct kl_node *n, const struct kl
 	struct kl_session *session = &n->session;
 
 	kl_loss_first_copy(s, n, e, NULL);
-	remember(&n->flow[KL_TO_PHONE], e);
+	remember(n, &n->flow[KL_TO_PHONE], e);
 	if (!n->answer_due_ns || !answers(session, e->kind))
 		return;
 	kl_answers_add(&session->answers, kl_since(e->time_ns, n->answer_due_ns) / KL_NS_PER_US,
@@ -214,7 +215,7 @@ void kl_session_segment(struct kl_sessions *s, struct kl_node *n, const struct k
 	if (kl_session_is_keepalive(session, e->kind, e->payload_len))
 		see_keepalive(s, n, e);
 	else if (e->kind != KL_TCP_PROBE && e->kind != KL_TCP_PROBE_ACK)
-		remember(&n->flow[KL_TO_CUCM], e);
+		remember(n, &n->flow[KL_TO_CUCM], e);
 }
 
 /* ---- Acknowledgements ---- */

@@ -41,6 +41,8 @@ void kl_loss_tell(struct kl_sessions *s, struct kl_node *n, struct kl_story *sto
 	if (kl_loss_is_doubted(s, n, story))
 		return;
 	n->session.lost[d][story->where] += count;
+	if (story->time_ns > n->session.lost_ns)
+		n->session.lost_ns = story->time_ns;
 	s->inferred[d][story->where] += count;
 	for (unsigned i = 0; i < count; i++)
 		kl_tell(s, story);
@@ -87,6 +89,8 @@ static struct kl_episode *start_episode(struct kl_sessions *s, struct kl_node *n
 		.usual_count = n->session.answers.count,
 	};
 	ep->copy_ns[0] = ep->last_ns = ep->first_ns;
+	if (first)
+		ep->heard[0] = first->heard;
 	return ep;
 }
 
@@ -114,11 +118,13 @@ static void tell_retransmission(struct kl_sessions *s, struct kl_node *n, const 
 	story.copy = e->copy;
 	if (e->gap_ns >= KL_TIMEOUT_MIN_NS && !e->step)
 		story.rto_ns = e->gap_ns;
+	kl_idle_tell(&story, &n->heard);
 	remark(n, e, &story);
 	kl_tell(s, &story);
 }
 
-static void add_copy(const struct kl_sessions *s, struct kl_episode *ep, const struct kl_event *e)
+static void add_copy(const struct kl_sessions *s, const struct kl_node *n, struct kl_episode *ep,
+		     const struct kl_event *e)
 {
 	if (ep->acked_after)
 		return;
@@ -129,8 +135,10 @@ static void add_copy(const struct kl_sessions *s, struct kl_episode *ep, const s
 		ep->acked_after = true;
 		return;
 	}
-	if (ep->copies < KL_EPISODE_TIMES)
+	if (ep->copies < KL_EPISODE_TIMES) {
 		ep->copy_ns[ep->copies] = e->time_ns;
+		ep->heard[ep->copies] = n->heard;
+	}
 	ep->copies++;
 	ep->last_ns = e->time_ns;
 	ep->acked_before |= kl_is_acked_already(e);
@@ -146,7 +154,7 @@ void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct
 	tell_retransmission(s, n, e);
 	if (!ep)
 		ep = start_episode(s, n, e);
-	add_copy(s, ep, e);
+	add_copy(s, n, ep, e);
 	kl_loss_between_copies(s, n, e);
 }
 
@@ -266,8 +274,10 @@ static void tell_crossed(struct kl_sessions *s, struct kl_node *n, __u32 directi
 	snprintf(story.text, sizeof(story.text), "crossed here %u time%s; %s", crossed,
 		 crossed == 1 ? "" : "s", why);
 	for (unsigned i = 0; i < lost; i++) {
-		story.time_ns = i < KL_EPISODE_TIMES && ep->copy_ns[i] ? ep->copy_ns[i]
-								       : ep->last_ns;
+		bool is_kept = i < KL_EPISODE_TIMES && ep->copy_ns[i];
+
+		story.time_ns = is_kept ? ep->copy_ns[i] : ep->last_ns;
+		kl_idle_tell(&story, is_kept ? &ep->heard[i] : &(struct kl_heard){});
 		kl_loss_tell(s, n, &story, 1);
 	}
 }
@@ -343,8 +353,10 @@ void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 directio
 	HASH_FIND(hh, s->nodes, &id, sizeof(id), n);
 	if (!n)
 		return;
-	if (surely)
+	if (surely) {
 		n->session.lost[direction & 1][KL_BETWEEN] += copies;
+		n->session.lost_ns = n->session.seen_ns;
+	}
 	ep = kl_episode_of(&n->flow[direction & 1], seq, len);
 	if (!ep)
 		return;

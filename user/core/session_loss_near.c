@@ -83,19 +83,21 @@ void kl_loss_remark_outlived(struct kl_story *story, uint64_t timeout_ns)
 
 /*
  * Losses before the near side: they, and the retransmission that the copy is which told of them.
- * story: of the losses, see unseen().
+ * story: of the losses, see unseen(). heard: the phone, before the copy that told.
  */
 static void tell_unseen(struct kl_sessions *s, struct kl_node *n, struct kl_story *story,
-			unsigned missing)
+			unsigned missing, struct kl_heard heard)
 {
 	__u32 d = story->direction & 1;
 	struct kl_story again = *story;
 
 	if (kl_loss_is_doubted(s, n, story))
 		return;
+	kl_idle_tell(story, &heard);
 	kl_loss_tell(s, n, story, missing);
 	again.type = KL_STORY_RETRANSMISSION;
 	again.time_ns = story->time_ns + story->late_ns;
+	kl_idle_tell(&again, &heard);
 	again.copy = missing + 1;
 	again.inferred = true;
 	again.text[0] = '\0';
@@ -160,6 +162,7 @@ void kl_loss_order(struct kl_node *n, const struct kl_event *e)
 			.seq = e->seq,
 			.len = e->payload_len,
 			.kind = e->kind,
+			.heard = n->heard,
 		};
 	else if ((e->note & KL_NOTE_BEHIND) && e->type != KL_EVENT_SEGMENT)
 		hole->copies = 0; /* there was something else in it */
@@ -195,7 +198,7 @@ static void tell_shown(struct kl_sessions *s, struct kl_node *n, const struct kl
 		 "its sender left out %u packets before it, and only one of them was what came "
 		 "after it",
 		 hole->copies + 1);
-	tell_unseen(s, n, &story, hole->copies);
+	tell_unseen(s, n, &story, hole->copies, hole->heard);
 }
 
 /* What others passed was lost; and what was left out since, if nothing else was to be sent. */
@@ -218,7 +221,7 @@ static void tell_passed(struct kl_sessions *s, struct kl_node *n, const struct k
 	snprintf(story.text, sizeof(story.text),
 		 "what its sender sent after it was seen %.0f ms before it",
 		 ms((e->time_ns - hole.time_ns) / KL_NS_PER_US));
-	tell_unseen(s, n, &story, 1 + again);
+	tell_unseen(s, n, &story, 1 + again, n->heard);
 }
 
 /* ---- Keepalives ---- */
@@ -278,7 +281,7 @@ static void tell_numbered(struct kl_sessions *s, struct kl_node *n, const struct
 			 "its sender left out %u packet%s just before it and had nothing else to "
 			 "say",
 			 missing, missing == 1 ? "" : "s");
-	tell_unseen(s, n, &story, missing);
+	tell_unseen(s, n, &story, missing, n->heard);
 }
 
 static void push_late(struct kl_node *n, const struct kl_event *e, uint64_t late_us)
@@ -286,7 +289,11 @@ static void push_late(struct kl_node *n, const struct kl_event *e, uint64_t late
 	for (int i = KL_LATE_KEPT - 1; i > 0; i--)
 		n->late[i] = n->late[i - 1];
 	n->late[0] = (struct kl_late){
-		.time_ns = e->time_ns, .late_us = late_us, .seq = e->seq, .len = e->payload_len
+		.time_ns = e->time_ns,
+		.late_us = late_us,
+		.seq = e->seq,
+		.len = e->payload_len,
+		.heard = n->heard,
 	};
 }
 
@@ -308,7 +315,7 @@ static void tell_growth(struct kl_sessions *s, struct kl_node *n, const struct k
 			 "first seen %.0f ms late; three in a row came late, each twice as late as "
 			 "the one before, as a retransmission timeout grows",
 			 ms(late->late_us));
-		tell_unseen(s, n, &story, 1);
+		tell_unseen(s, n, &story, 1, late->heard);
 	}
 }
 
@@ -365,7 +372,7 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 			 "nothing came for %.1f s longer than its period of %.1f s, and then the "
 			 "next one right behind it: the old schedule had gone on",
 			 ms(before->late_us) / 1000, ms(n->session.schedule.period_us) / 1000);
-		tell_unseen(s, n, &story, 1);
+		tell_unseen(s, n, &story, 1, before->heard);
 	}
 	if (!seen->late || answer_was_late(n, seen->late_us)) {
 		push_late(n, e, 0);
@@ -387,7 +394,7 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 			 "first seen %.0f ms late, which is the timeout that its sender has come "
 			 "to (%.0f ms)",
 			 ms(seen->late_us), ms(next_timeout_ns(n) / KL_NS_PER_US));
-		tell_unseen(s, n, &story, 1);
+		tell_unseen(s, n, &story, 1, n->heard);
 	}
 }
 
@@ -491,7 +498,7 @@ static void other_first_copy(struct kl_sessions *s, struct kl_node *n, const str
 		"its sender left out %u packet%s just before it, and it was not what comes with an "
 		"answer in time",
 		missing, missing == 1 ? "" : "s");
-	tell_unseen(s, n, &story, missing);
+	tell_unseen(s, n, &story, missing, n->heard);
 }
 
 void kl_loss_first_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
@@ -516,6 +523,7 @@ static void tell_between_copies(struct kl_sessions *s, struct kl_node *n, const 
 		 "its sender left out %u packet%s between this copy and the one before, and had "
 		 "nothing else to say",
 		 missing, missing == 1 ? "" : "s");
+	kl_idle_tell(&story, &n->heard);
 	kl_loss_tell(s, n, &story, missing);
 }
 

@@ -7,6 +7,7 @@
  *   session_keepalive.c  roles, schedules, answers: what a first copy means
  *   session_loss_near.c  losses before the near side
  *   session_loss_far.c   losses beyond the far one
+ *   session_idle.c     how long the phone had been silent
  *   session_forecast.c when the server will give the phone up
  */
 #pragma once
@@ -21,6 +22,22 @@ enum {
 	KL_EPISODE_TIMES = 4,
 	KL_LATE_KEPT = 4, /* keepalives that may turn out to have been late */
 	KL_EPISODES = 2,  /* segments of a direction that are sent again at a time */
+	KL_RECENT = 4,	  /* segments of a direction whose silence is remembered */
+};
+
+/* When the phone was heard last before something. */
+struct kl_heard {
+	uint64_t time_ns;
+	uint8_t known; /* enum kl_idle_known; KL_IDLE_UNKNOWN: time_ns says nothing */
+};
+
+/* How long the phone had been silent before the copies of a segment that were seen. */
+struct kl_recent {
+	uint32_t seq;
+	uint32_t len;
+	uint16_t copy;	     /* the last one; 0: there is no segment */
+	uint8_t known[2];    /* enum kl_idle_known; of the first copy, and of the last one */
+	uint32_t idle_ms[2]; /* of the same */
 };
 
 /* A first copy, as it was seen last in its direction. */
@@ -33,6 +50,7 @@ struct kl_last {
 	uint8_t kind;
 	bool acked;
 	bool got_through; /* a keepalive: the server has it */
+	struct kl_heard heard;
 };
 
 /*
@@ -44,6 +62,7 @@ struct kl_episode {
 	uint64_t last_ns;
 	uint64_t settle_ns; /* 0: not acknowledged yet */
 	uint64_t copy_ns[KL_EPISODE_TIMES];
+	struct kl_heard heard[KL_EPISODE_TIMES]; /* before each of them */
 	uint32_t seq;
 	uint32_t len;
 	uint16_t copies;      /* at the near side; 0: there is no episode */
@@ -71,6 +90,7 @@ struct kl_hole {
 	uint32_t len;
 	uint8_t kind;
 	uint8_t copies; /* of that segment that were lost, too, if the hole is of one segment */
+	struct kl_heard heard; /* before that segment */
 };
 
 struct kl_late {
@@ -80,12 +100,14 @@ struct kl_late {
 	uint32_t len;
 	bool told;
 	bool silent; /* whole periods, since the one before */
+	struct kl_heard heard;
 };
 
 struct kl_flow_story {
-	struct kl_last last;   /* last.time_ns 0: none */
-	struct kl_last before; /* the one before that */
-	uint64_t again_ns;     /* when something was last sent again; 0: never */
+	struct kl_last last;		    /* last.time_ns 0: none */
+	struct kl_last before;		    /* the one before that */
+	struct kl_recent recent[KL_RECENT]; /* newest first */
+	uint64_t again_ns;		    /* when something was last sent again; 0: never */
 	struct kl_episode episode[KL_EPISODES];
 	struct kl_hole hole;
 	uint64_t rto_ns;      /* the timeout that ran out last; 0: not seen */
@@ -108,6 +130,9 @@ struct kl_node {
 	struct kl_flow_story flow[KL_DIRECTIONS];
 	struct kl_late late[KL_LATE_KEPT]; /* the last ones, newest first */
 	struct kl_growth growth;
+	struct kl_heard heard;	  /* before the event that is being judged */
+	uint64_t phone_ns;	  /* when the phone's last event was; 0: none since a gap */
+	uint64_t phone_before_ns; /* and the one before that */
 	uint64_t gap_ns;      /* since when, after a gap, nothing is inferred; 0: there is no gap */
 	uint64_t given_up_ns; /* when a forecast did not come true: no new one until it is well */
 	uint64_t tls_ns[2];   /* candidates for the keepalive under TLS */
@@ -133,6 +158,7 @@ struct kl_sessions {
 	struct kl_node *order; /* longest silent first */
 	struct kl_node *wheel[KL_WHEEL_SLOTS];
 	uint64_t wheel_ns; /* everything before was looked at */
+	uint64_t gap_ns;   /* when something may last not have been seen; 0: never */
 	struct kl_phones *phones;
 	uint64_t evicted;
 	uint64_t inferred[KL_DIRECTIONS][KL_WHERES];
@@ -184,6 +210,14 @@ void kl_session_note(struct kl_sessions *s, struct kl_node *n, const struct kl_e
 void kl_session_message(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
 			const struct kl_message *message);
 bool kl_session_is_keepalive(const struct kl_session *s, uint8_t kind, uint32_t len);
+
+/* session_idle.c */
+/* Before an event is judged: sets n->heard. */
+void kl_idle_hear(const struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);
+/* Fills in the story's silence, at its time. */
+void kl_idle_tell(struct kl_story *story, const struct kl_heard *heard);
+/* A copy of a segment that is joined. */
+void kl_idle_remember(struct kl_node *n, const struct kl_event *e);
 
 /* session_loss_near.c */
 /* Does the sender's numbering alone tell that a copy before this first one was lost? */
