@@ -72,6 +72,7 @@ int kl_syslog_open(const struct kl_syslog_config *config, struct kl_syslog **ret
 	if (!s)
 		return -ENOMEM;
 	s->timer_fd = -1;
+	s->lines.near_ns = config->near_ns;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll_fd < 0)
 		r = kl_fail(err, -errno, "--syslog: epoll: %m");

@@ -15,6 +15,8 @@ struct kl_syslog_config {
 	const char *address; /* ADDRESS:PORT, [ADDRESS6]:PORT or PORT; NULL: do not listen */
 	const char *files;   /* comma list; NULL: none */
 	bool follow; /* files: from their end on, also when they are rotated; else all of them */
+	/* CLOCK_REALTIME: stamps that lack the year are those nearest to it. 0: to now. */
+	uint64_t near_ns;
 };
 
 /*

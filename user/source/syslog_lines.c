@@ -34,7 +34,7 @@ void kl_syslog_lines_begin(struct kl_syslog_lines *l, const struct kl_syslog_han
 {
 	l->handlers = handlers;
 	l->heard_ns = whole ? 0 : now_ns(CLOCK_MONOTONIC);
-	l->clock.now_ns = now_ns(CLOCK_REALTIME);
+	l->clock.now_ns = l->near_ns ?: now_ns(CLOCK_REALTIME);
 	l->clock.local = local_time;
 	l->taken = 0;
 }

@@ -22,6 +22,7 @@ struct kl_syslog_lines {
 	struct kl_input_stats stats;
 	const struct kl_syslog_handlers *handlers; /* of the drain that runs */
 	struct kl_syslog_clock clock;
+	uint64_t near_ns;  /* of struct kl_syslog_config */
 	uint64_t heard_ns; /* 0: read from a file that is read whole */
 	unsigned taken;	   /* since the drain began */
 };

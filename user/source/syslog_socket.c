@@ -20,7 +20,7 @@ enum {
 	/* At a time: a drain ends soon, and nobody has it for himself. */
 	DATAGRAMS_MAX = 2048,
 	DATAGRAM_BATCH = 32,
-	CONNECTION_BYTES = 32 << 10,
+	CONNECTION_BYTES = 128 << 10,
 	LINES_MAX = 4096,
 	ACCEPTS_MAX = 16,
 	BACKLOG = 128,
@@ -41,6 +41,7 @@ struct kl_syslog_sockets {
 	uint64_t drains;
 	size_t turn; /* the connection that is served first */
 	struct connection *connection[CONNECTIONS_MAX];
+	char bytes[CONNECTION_BYTES];
 	char datagram[DATAGRAM_BATCH][KL_SYSLOG_LINE_MAX + 1];
 };
 
@@ -236,13 +237,12 @@ static void accept_all(struct kl_syslog_sockets *s, struct kl_syslog_lines *l)
 static int drain_connection(struct kl_syslog_sockets *s, struct connection *c,
 			    struct kl_syslog_lines *l)
 {
-	char bytes[CONNECTION_BYTES];
-	ssize_t n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t n = recv(c->fd, s->bytes, sizeof(s->bytes), MSG_DONTWAIT);
 
 	if (n > 0) {
 		c->used = s->drains;
-		kl_syslog_split(l, &c->split, bytes, (size_t)n);
-		return n == sizeof(bytes);
+		kl_syslog_split(l, &c->split, s->bytes, (size_t)n);
+		return n == sizeof(s->bytes);
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
