@@ -2,7 +2,9 @@
 // The timeline: what is where, and how it is drawn. Lanes are unpacked when they are first looked
 // at. Each type of mark has a shape of its own: colours alone do not tell them apart.
 
-const LANE = 26;
+// A lane from top to bottom: what happened to the phone, its keepalives, their answers.
+const LANE = 34;
+const places = { mac: 8, alarm: 8, end: 17, keepalive: [13, 9], loss: 18, answer: [23, 6], again: 26 };
 const types = {
 	keepalive: { label: "keepalives", light: "#0072b2", dark: "#56a5dc" },
 	answer: { label: "answers", light: "#7a8fa3", dark: "#7f93a6" },
@@ -16,8 +18,9 @@ const shown = Object.fromEntries(Object.keys(types).map((name) => [name, true]))
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 let onPaper = false;
 const colour = (type) => types[type][darkness.matches && !onPaper ? "dark" : "light"];
-const shade = (name) => (onPaper ? { "--line": "#bbb", "--text": "#000", "--dim": "#444", "--stripe": "#eee", "--accent": "#0062a3" }[name]
-	: getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+let shades = null; // as the style says, read once a drawing
+const shade = (name) => (onPaper ? { "--card": "#fff", "--line": "#bbb", "--text": "#000", "--dim": "#444", "--stripe": "#eee", "--accent": "#0062a3" }[name]
+	: (shades ??= getComputedStyle(document.documentElement)).getPropertyValue(name).trim());
 
 // ---- What is in a lane ----
 
@@ -53,6 +56,12 @@ function open(lane) {
 // ---- Drawing ----
 
 function glyph(ctx, type, x, y, r, mark) {
+	ctx.fillStyle = shade("--card");
+	if (type !== "end" && type !== "keepalive" && type !== "answer") {
+		ctx.beginPath();
+		ctx.arc(x, y, r + 2, 0, 7);
+		ctx.fill();
+	}
 	ctx.fillStyle = ctx.strokeStyle = colour(type);
 	ctx.lineWidth = 2;
 	ctx.beginPath();
@@ -76,9 +85,9 @@ function glyph(ctx, type, x, y, r, mark) {
 		ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
 		break;
 	case "end":
-		ctx.moveTo(x, y - r - 3); ctx.lineTo(x, y + r + 3);
-		ctx.moveTo(x - r, y - r - 3); ctx.lineTo(x + r, y - r - 3);
-		ctx.moveTo(x - r, y + r + 3); ctx.lineTo(x + r, y + r + 3);
+		ctx.moveTo(x, y - 2 * r); ctx.lineTo(x, y + 2 * r);
+		ctx.moveTo(x - r, y - 2 * r); ctx.lineTo(x + r, y - 2 * r);
+		ctx.moveTo(x - r, y + 2 * r); ctx.lineTo(x + r, y + 2 * r);
 		ctx.stroke();
 		break;
 	case "keepalive":
@@ -91,7 +100,8 @@ function glyph(ctx, type, x, y, r, mark) {
 }
 
 // Ticks while there is room for each; else a band where there are any.
-function drawSeries(ctx, times, view, width, y, height, type) {
+function drawSeries(ctx, times, view, width, top, type) {
+	const y = top + places[type][0], height = places[type][1];
 	const scale = width / (view.to - view.from);
 	const from = lower(times, view.from), to = lower(times, view.to);
 	if (from === to) return 0;
@@ -134,10 +144,11 @@ function drawMarks(ctx, marks, view, width, y) {
 	const rank = ["end", "again", "mac", "alarm", "loss"];
 	drawn.sort((a, b) => rank.indexOf(a.mark.type) - rank.indexOf(b.mark.type));
 	for (const g of drawn) {
-		glyph(ctx, g.mark.type, g.x, y, g.count > 1 ? 5 : 4, g.mark);
-		if (g.count > 1 && g.mark.type === "loss" && scale) {
-			ctx.font = "600 9px system-ui, sans-serif";
-			ctx.fillText(g.count > 999 ? "999+" : String(g.count), g.x + 6, y - 4);
+		glyph(ctx, g.mark.type, g.x, y + places[g.mark.type], g.mark.type === "loss" ? 4.5 : 3.5, g.mark);
+		if (g.count > 1 && g.mark.type === "loss") {
+			ctx.font = "600 10px system-ui, sans-serif";
+			ctx.textBaseline = "middle";
+			ctx.fillText(g.count > 999 ? "999+" : String(g.count), g.x + 7, y + places.loss - 5);
 		}
 	}
 	return drawn.length;
@@ -146,9 +157,9 @@ function drawMarks(ctx, marks, view, width, y) {
 function drawLane(ctx, lane, view, width, y) {
 	let n = 0;
 	open(lane);
-	if (shown.keepalive) n += drawSeries(ctx, lane.series.keepalive, view, width, y + 4, 9, "keepalive");
-	if (shown.answer) n += drawSeries(ctx, lane.series.answer, view, width, y + 14, 6, "answer");
-	return n + drawMarks(ctx, lane.marks, view, width, y + LANE / 2);
+	if (shown.keepalive) n += drawSeries(ctx, lane.series.keepalive, view, width, y, "keepalive");
+	if (shown.answer) n += drawSeries(ctx, lane.series.answer, view, width, y, "answer");
+	return n + drawMarks(ctx, lane.marks, view, width, y);
 }
 
 // What concerns every phone goes across all lanes.

@@ -18,7 +18,7 @@ const lossTable = new Table(byId("losses"), "losses", [
 	{ name: "Sent again", number: true, text: (l) => l.again, value: (l) => l.again },
 	{ name: "Got through", text: (l) => (l.through === null ? "" : clock(l.through / 1000)), value: (l) => l.through },
 	{ name: "Seq", number: true, text: (l) => l.seq, value: (l) => l.seq },
-	{ name: "Seq at CUCM", number: true, text: (l) => l.seqOther, value: (l) => l.seqOther },
+	{ name: "Seq at CUCM", number: true, text: (l) => (l.seqOther === l.seq ? "same" : l.seqOther), value: (l) => l.seqOther },
 	{ name: "Length", number: true, text: (l) => l.length, value: (l) => l.length },
 	{ name: "Why", text: (l) => [dropOf(l), l.evidence].filter(Boolean).join("; ") },
 ], losses, data.losses_more, jump);

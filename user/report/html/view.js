@@ -209,7 +209,7 @@ function whatIs(lane, x, y) {
 	for (const m of forAll)
 		if (shown.mac && Math.abs(m.t - t) < 4 * pixel) found.push({ t: m.t, type: "mac", say: () => sayMac(m) });
 	if (found.length) return found;
-	for (const type of y < LANE / 2 ? ["keepalive", "answer"] : ["answer", "keepalive"]) {
+	for (const type of y < places.answer[0] ? ["keepalive", "answer"] : ["answer", "keepalive"]) {
 		const near = shown[type] && nearest(lane.series[type], t, 5 * pixel, (v) => v);
 		if (!near) continue;
 		const list = lane.series[type], i = lower(list, near.item);
@@ -300,7 +300,7 @@ function drawLegend() {
 		icon.width = icon.height = 36;
 		const ctx = icon.getContext("2d");
 		ctx.setTransform(2, 0, 0, 2, 0, 0);
-		glyph(ctx, type, 9, 9 + (type === "keepalive" ? 4 : type === "answer" ? -4 : 0), 4);
+		glyph(ctx, type, 9, 9 + (type === "keepalive" ? 4 : type === "answer" ? -4 : 0), type === "end" ? 3.5 : 4);
 	}
 }
 
