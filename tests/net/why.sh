@@ -27,16 +27,16 @@ if [ "${1:-}" = --one ]; then
 fi
 
 [ $# -eq 0 ] || SCENARIOS=("$@")
-pids=() running=0
+running=0
 for s in "${SCENARIOS[@]}"; do
   if [ $running -ge "$AT_A_TIME" ]; then
-    wait -n "${pids[@]}"
+    wait -n
     running=$((running - 1))
   fi
   "$0" --one "$s" >"$WORK/$s" 2>&1 </dev/null &
-  pids+=($!) running=$((running + 1))
+  running=$((running + 1))
 done
-wait "${pids[@]}"
+wait
 for s in "${SCENARIOS[@]}"; do
   last=$(tail -1 "$WORK/$s")
   sed '$d' "$WORK/$s"

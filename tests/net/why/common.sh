@@ -18,7 +18,7 @@ diagnose_start() {
   lab_bg box "$WORK/diagnose.err" "$KALOSS" diagnose --access acc0 --cucm cucm0 --for "${seconds}s" \
     --format json --output "$WORK/document" "$@"
   DIAGNOSIS=$LAB_LAST_PID
-  until grep -qE 'cucm .*frames that come in' "$WORK/diagnose.err" 2>/dev/null; do
+  until grep -q '^looking for' "$WORK/diagnose.err" 2>/dev/null; do
     sleep 0.1
     [ $((tries--)) -gt 0 ] && kill -0 "$DIAGNOSIS" 2>/dev/null || {
       fail "diagnose did not start: $(tail -3 "$WORK/diagnose.err")"
