@@ -52,7 +52,7 @@ PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
-	syslog-events)
+	syslog-events snmp-evidence)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
@@ -143,6 +143,9 @@ $(BUILD)/tests/lab/frames: $(BUILD)/tests/lab/frames.o
 
 $(BUILD)/tests/lab/syslog-events: $(BUILD)/tests/lab/syslog_events.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/lab/snmp-evidence: $(BUILD)/tests/lab/snmp_evidence.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@

@@ -358,3 +358,27 @@ void kl_snmp_session_read(void *handle, int fd)
 	snmp_sess_read2(handle, &set);
 	netsnmp_large_fd_set_cleanup(&set);
 }
+
+void kl_snmp_value(const netsnmp_variable_list *from, struct kl_varbind *to)
+{
+	to->type = KL_VARBIND_OTHER;
+	switch (from->type) {
+	case ASN_INTEGER:
+		to->type = KL_VARBIND_INTEGER;
+		to->integer = *from->val.integer;
+		break;
+	case ASN_GAUGE:
+	case ASN_COUNTER:
+	case ASN_TIMETICKS:
+		to->type = KL_VARBIND_INTEGER;
+		to->integer = (uint32_t)*from->val.integer;
+		break;
+	case ASN_OCTET_STR:
+		to->type = KL_VARBIND_BYTES;
+		to->bytes = from->val.string;
+		to->length = from->val_len;
+		break;
+	default:
+		break;
+	}
+}

@@ -16,6 +16,7 @@
 #include <net-snmp/net-snmp-includes.h>
 
 #include "core/snmp_header.h"
+#include "core/trap_decode.h"
 #include "util/error.h"
 
 struct kl_snmp_user {
@@ -72,3 +73,6 @@ void *kl_snmp_session(netsnmp_session *session, int fd, void *arg, kl_snmp_recei
 		      kl_snmp_send send);
 /* Lets the library take one datagram, through receive(). */
 void kl_snmp_session_read(void *handle, int fd);
+
+/* A value in our words; bytes are those of the library. */
+void kl_snmp_value(const netsnmp_variable_list *from, struct kl_varbind *to);

@@ -2,6 +2,9 @@
 /*
  * Switches that send no traps are asked: their forwarding table and their ageing times, by SNMP,
  * without ever waiting for an answer.
+ *
+ * A struct kl_switch_poll owns its sockets. In its statistics refused counts the rounds that got no
+ * answer, too: a switch does not answer a wrong community.
  */
 #pragma once
 
@@ -13,7 +16,11 @@ enum {
 };
 
 struct kl_switch_poll_config {
-	const char *switches;  /* ADDRESS[:PORT][,…] */
+	/*
+	 * ADDRESS[:PORT][@VLAN][,…]. @VLAN: of switches that have a table for each VLAN, asked for as
+	 * community@VLAN, or in the context vlan-VLAN.
+	 */
+	const char *switches;
 	const char *community; /* of v2c; NULL: "public" */
 	const char *auth_file; /* NULL: v2c; else v3 with the first user in it, see trap.h */
 	uint64_t interval_ns;

@@ -12,8 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/trap_decode.h"
-#include "source/snmp_users.h"
+#include "source/trap_pdu.h"
 #include "util/cleanup.h"
 #include "util/socket_address.h"
 
@@ -22,8 +21,6 @@ enum {
 	AT_A_TIME = 512,
 	RECEIVE_BUFFER = 4 << 20,
 	ENGINES_MAX = 1024, /* senders of v3, times users */
-	VARBINDS_MAX = 64,
-	OIDS_MAX = 1024, /* sub-identifiers of all varbinds */
 };
 
 struct kl_trap {
@@ -48,9 +45,7 @@ struct kl_trap {
 	kl_mac_handler handler;
 	void *arg;
 
-	uint32_t oids[OIDS_MAX];
-	struct kl_varbind varbinds[VARBINDS_MAX];
-	struct kl_notification notification;
+	struct kl_trap_pdu pdu;
 	struct kl_mac_evidence found[KL_TRAP_MACS];
 };
 
@@ -78,105 +73,7 @@ static void complain(struct kl_trap *t, uint64_t *counter, const char *format, .
 #define MALFORMED(t, ...) complain((t), &(t)->stats.malformed, __VA_ARGS__)
 #define REFUSED(t, ...) complain((t), &(t)->stats.refused, __VA_ARGS__)
 
-/* ---- from the library's words to ours ---- */
-
-/* Takes room of t->oids. NULL: there is none, or a number that no OID has. */
-static const uint32_t *narrow(struct kl_trap *t, size_t *used, const oid *name, size_t length)
-{
-	uint32_t *to = t->oids + *used;
-
-	if (length > KL_OID_MAX || length > OIDS_MAX - *used)
-		return NULL;
-	for (size_t i = 0; i < length; i++) {
-		if (name[i] > UINT32_MAX)
-			return NULL;
-		to[i] = (uint32_t)name[i];
-	}
-	*used += length;
-	return to;
-}
-
-static void take_value(const netsnmp_variable_list *from, struct kl_varbind *to)
-{
-	to->type = KL_VARBIND_OTHER;
-	switch (from->type) {
-	case ASN_INTEGER:
-		to->type = KL_VARBIND_INTEGER;
-		to->integer = *from->val.integer;
-		break;
-	case ASN_GAUGE:
-	case ASN_COUNTER:
-	case ASN_TIMETICKS:
-		to->type = KL_VARBIND_INTEGER;
-		to->integer = (uint32_t)*from->val.integer;
-		break;
-	case ASN_OCTET_STR:
-		to->type = KL_VARBIND_BYTES;
-		to->bytes = from->val.string;
-		to->length = from->val_len;
-		break;
-	default:
-		break;
-	}
-}
-
-/* snmpTrapOID.0 of v2 becomes the notification's name. */
-static bool take_name(const netsnmp_variable_list *v, struct kl_notification *n)
-{
-	static const oid trap_oid[] = { 1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0 };
-	size_t length = v->val_len / sizeof(oid);
-
-	if (snmp_oid_compare(v->name, v->name_length, trap_oid, KL_COUNT(trap_oid)) != 0 ||
-	    v->type != ASN_OBJECT_ID || length > KL_OID_MAX)
-		return false;
-	for (size_t i = 0; i < length; i++)
-		n->oid[i] = (uint32_t)v->val.objid[i];
-	n->oid_len = length;
-	return true;
-}
-
-/* -EBADMSG: no notification can be made of it. */
-static int take_pdu(struct kl_trap *t, const netsnmp_pdu *pdu)
-{
-	struct kl_notification *n = &t->notification;
-	size_t used = 0;
-
-	n->oid_len = n->count = 0;
-	n->varbind = t->varbinds;
-	if (pdu->command == SNMP_MSG_TRAP) {
-		const uint32_t *enterprise = narrow(t, &used, pdu->enterprise,
-						    pdu->enterprise_length);
-
-		if (!enterprise || kl_trap_v1_oid(enterprise, pdu->enterprise_length,
-						  pdu->trap_type, pdu->specific_type, n))
-			return -EBADMSG;
-	}
-	for (const netsnmp_variable_list *v = pdu->variables; v; v = v->next_variable) {
-		struct kl_varbind *to = &t->varbinds[n->count];
-
-		if (pdu->command != SNMP_MSG_TRAP && take_name(v, n))
-			continue;
-		*to = (struct kl_varbind){ 0 };
-		to->oid = narrow(t, &used, v->name, v->name_length);
-		if (!to->oid || n->count == VARBINDS_MAX - 1)
-			return -EBADMSG;
-		to->oid_len = v->name_length;
-		take_value(v, to);
-		n->count++;
-	}
-	return n->oid_len ? 0 : -EBADMSG;
-}
-
-/* Who tells it: of v1 the agent's own word, since such traps are passed on by others. */
-static void teller(const struct kl_trap *t, const netsnmp_pdu *pdu, char *to, size_t size)
-{
-	const unsigned char *a = pdu->agent_addr;
-
-	if (pdu->command == SNMP_MSG_TRAP && (a[0] || a[1] || a[2] || a[3]))
-		snprintf(to, size, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
-	else
-		kl_socket_address_text(&t->peer, to, size);
-}
+/* ---- what comes in ---- */
 
 static void answer_inform(struct kl_trap *t, netsnmp_pdu *pdu)
 {
@@ -213,10 +110,11 @@ static void notified(struct kl_trap *t, netsnmp_pdu *pdu)
 	}
 	if (pdu->command == SNMP_MSG_INFORM)
 		answer_inform(t, pdu);
-	r = take_pdu(t, pdu);
+	r = kl_trap_pdu_take(&t->pdu, pdu);
 	if (!r)
-		r = kl_trap_decode(&t->notification, t->found, &count);
-	teller(t, pdu, told_by, sizeof(told_by));
+		r = kl_trap_decode(&t->pdu.notification, t->found, &count);
+	if (!kl_trap_pdu_agent(pdu, told_by, sizeof(told_by)))
+		kl_socket_address_text(&t->peer, told_by, sizeof(told_by));
 	for (size_t i = 0; i < count; i++) {
 		t->found[i].time_ns = t->found[i].earliest_ns = t->now_ns;
 		snprintf(t->found[i].told_by, sizeof(t->found[i].told_by), "%s", told_by);
