@@ -116,6 +116,19 @@ expect "flood: received and lost, of 200002" \
   $(($(stat_of received) + $(stat_of lost))) -eq 200002
 expect "flood: malformed" "$(stat_of malformed)" -eq 0
 
+# Nobody reads for a while: what does not fit is lost, and that is known.
+listen --syslog 127.0.0.1:$PORT
+kill -STOP "$LISTENER"
+send udp 100000
+kill -CONT "$LISTENER"
+lab_in box logger -n 127.0.0.1 -P $PORT -T --rfc3164 -- "$(alarm SEPAWAKE)"
+heard "an alarm after a pause" device=SEPAWAKE 20
+sleep 0.5
+stop_listening
+expect "pause: lost" "$(stat_of lost)" -gt 0
+expect "pause: received and lost, of 100001" \
+  $(($(stat_of received) + $(stat_of lost))) -eq 100001
+
 # ---- Files ----
 
 log=$WORK/remote.log

@@ -38,6 +38,7 @@ if WHAT == "garbage":
         u.send(b"<189>\x01" + rng.randbytes(rng.randrange(1, 1200)).replace(b"\n", b"\x02"))
     u.send(b"<189>" + b"A" * 9000)
     u.send(b"<999>Nov 22 10:11:12 sw1 %SPANTREE-5-TOPOTRAP: x")
+    time.sleep(0.5)  # the first of all is one of these
     t = tcp()
     t.sendall(b"<189>\x01" + rng.randbytes(5000).replace(b"\n", b"\x02") + b"\n")
     t.sendall(b"B" * 100000 + b"\n")
