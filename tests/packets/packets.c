@@ -73,7 +73,7 @@ static void put_ipv4(struct pkt *p, const struct pkt_spec *spec, __u32 l4_len)
 	put16(p, at + 2, header_len + l4_len);
 	put16(p, at + 4, spec->ip_id);
 	put16(p, at + 6, spec->fragment_off / 8 | (spec->more_fragments ? 0x2000 : 0));
-	p->data[at + 8] = 64;
+	p->data[at + 8] = spec->ttl ? spec->ttl : 64;
 	p->data[at + 9] = protocol(spec);
 	memcpy(p->data + at + 12, spec->to_phone ? cucm_ipv4 : phone, 4);
 	memcpy(p->data + at + 16, spec->to_phone ? phone : cucm_ipv4, 4);
@@ -96,7 +96,7 @@ static void put_ipv6(struct pkt *p, const struct pkt_spec *spec, __u32 l4_len)
 		exts_len += ext_len(spec, i);
 	p->data[at] = 0x66; /* traffic class CS3 */
 	put16(p, at + 4, exts_len + l4_len);
-	p->data[at + 7] = 64;
+	p->data[at + 7] = spec->ttl ? spec->ttl : 64;
 	memcpy(p->data + at + 8, spec->to_phone ? cucm_ipv6 : phone, 16);
 	memcpy(p->data + at + 24, spec->to_phone ? phone : cucm_ipv6, 16);
 	at += 40;

@@ -31,6 +31,7 @@ struct pkt_spec {
 	__u16 fragment_off;	      /* in bytes; IPv6 needs the extension header 44 in ext */
 	bool more_fragments;
 	__u16 ip_id;
+	__u8 ttl;   /* or hop limit; 0: 64 */
 	__u8 proto; /* 0: TCP; 17: UDP */
 	bool to_phone;
 	__u16 phone; /* number of the phone: part of its addresses */

@@ -33,6 +33,7 @@ struct sight {
 	__u32 kind; /* that it must get */
 	bool asks_again;
 	__u16 id;
+	__u8 ttl;
 };
 
 static __u32 see(const struct sight *t)
@@ -51,6 +52,7 @@ static __u32 see(const struct sight *t)
 		.asks_again = t->asks_again,
 		.family = 4,
 		.ip_id = t->id,
+		.ttl = t->ttl,
 	};
 	__u32 kind = KL_OTHER;
 
@@ -450,6 +452,20 @@ Test(flow, closing)
 	SEE('a', '<', 500, 0, 113, KL_RST | KL_ACK);
 	cr_expect_eq(flow('<')->closing, KL_RST);
 	cr_expect_eq(conn.seen_ns, clock_ns);
+}
+
+/* Each side has its own, for there are routers between; who ends it may be somebody else. */
+Test(flow, the_usual_ttl)
+{
+	SEE('a', '>', 100, 12, 500, .ttl = 64);
+	SEE('c', '>', 100, 12, 500, .ttl = 63);
+	cr_expect_eq(flow('>')->ttl[KL_ACCESS], 64);
+	cr_expect_eq(flow('>')->ttl[KL_CUCM], 63);
+	SEE('c', '<', 500, 0, 112, .ttl = 60);
+	SEE('c', '<', 500, 0, 112, KL_RST, .ttl = 255);
+	SEE('c', '<', 500, 0, 112, KL_FIN | KL_ACK, .ttl = 254);
+	cr_expect_eq(flow('<')->ttl[KL_CUCM], 60);
+	cr_expect_eq(flow('<')->ttl[KL_ACCESS], 0);
 }
 
 Test(flow, ends_of_a_swapped_connection)

@@ -104,6 +104,7 @@ static void build(const struct layout *l, struct pkt *ret)
 	spec.ack = 0x80000001;
 	spec.window = 0x1234;
 	spec.ip_id = 0xbeef;
+	spec.ttl = 57;
 	spec.phone = 0x1d2;
 	pkt_build(&spec, ret);
 }
@@ -139,6 +140,7 @@ Test(parse, every_layout_gives_every_field)
 		cr_expect_eq(s.window, 0x1234, "%s", l->name);
 		cr_expect_eq(s.flags, KL_ACK | (spec->payload_len ? KL_PSH : 0), "%s", l->name);
 		cr_expect_eq(s.ip_id, spec->ipv6 ? 0 : 0xbeef, "%s", l->name);
+		cr_expect_eq(s.ttl, 57, "%s", l->name);
 		cr_expect_eq(s.vlan, l->vlan, "%s: vlan %u", l->name, s.vlan);
 		cr_expect_eq(s.ts_val, spec->ts_val, "%s", l->name);
 		cr_expect_eq(s.ts_ecr, spec->ts_ecr, "%s", l->name);
