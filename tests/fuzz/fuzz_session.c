@@ -98,6 +98,10 @@ static bool read_event(struct input *in, struct kl_event *ret)
 	ret->ends.phone[0] = p[27] & 3;
 	ret->ends.cucm_port = p[28] & 1 ? 5061 : 2000;
 	ret->phone_mac[5] = p[29];
+	ret->idle_ms = p[28] & 2 ? KL_IDLE_NONE : (__u32)p[28] << (p[27] >> 3);
+	ret->side = p[26] >> 1 & 1;
+	ret->ttl = p[21];
+	ret->usual_ttl = p[22];
 	return true;
 }
 

@@ -21,6 +21,8 @@ static void keep(const struct kl_story *story, void *arg)
 		cr_assert(story->text[0], "a loss without evidence");
 		st->inferred[story->direction][story->where]++;
 	}
+	if (story->type == KL_STORY_SEGMENT && !st->setup.segments)
+		return;
 	if (st->count < STAGE_STORIES)
 		st->stories[st->count] = *story;
 	st->count++;
@@ -184,13 +186,19 @@ static void see(struct stage *st, __u64 at, __u32 side, __u32 direction,
 	struct kl_follow_segment f = {
 		.conn = &st->conn,
 		.id = st->setup.id,
-		.at = { .side = side, .direction = direction, .now = at, .epoch = 1 },
+		.at = { .side = side,
+			.direction = direction,
+			.now = at,
+			.epoch = 1,
+			.silence = kl_is_near(side, direction) ? st->silence : 0 },
 		.segment = &s,
 		.payload = payload,
 		.have = s.payload_len,
 		.service = st->setup.service,
 	};
 
+	if (!kl_is_near(side, direction))
+		s.ttl--;
 	kl_follow_open(&st->follow, &f, made);
 	kl_follow_see(&st->follow, &f);
 }
@@ -210,6 +218,7 @@ void stage_segment(struct stage *st, __u64 at, __u32 direction, __u8 flags, __u3
 		.window = 4096,
 		.family = st->conn.ends.family,
 		.flags = flags,
+		.ttl = st->ttl ?: 64,
 		.ip_id = number(st, from),
 		.duplicate_seen = st->duplicate,
 		.sack_permitted = (flags & KL_SYN) && from->numbers == BY_CONNECTION &&
@@ -220,7 +229,7 @@ void stage_segment(struct stage *st, __u64 at, __u32 direction, __u8 flags, __u3
 	st->duplicate = false;
 	if (at > st->now)
 		stage_until(st, at);
-	if (fate != LOST_BEFORE) {
+	if (fate != LOST_BEFORE && fate != FORGED) {
 		if (made)
 			st->conn.created_ns = at;
 		st->made = true;
@@ -231,7 +240,7 @@ void stage_segment(struct stage *st, __u64 at, __u32 direction, __u8 flags, __u3
 		st->missing[st->missings++] = (struct stage_missing){ at + DEADLINE_NS, direction,
 								      seq, len };
 	}
-	if ((fate == ARRIVES || fate == LOST_BEYOND) && !st->setup.one_sided)
+	if ((fate == ARRIVES || fate == LOST_BEYOND || fate == FORGED) && !st->setup.one_sided)
 		see(st, at + st->setup.transit_ns, direction ^ 1, direction, &s, payload, false);
 	if (fate == ARRIVES && seq == to->ack)
 		to->ack = seq + kl_seq_len(len, flags);
@@ -357,8 +366,10 @@ unsigned stage_losses(const struct stage *st)
 
 void stage_print(const struct stage *st)
 {
-	static const char *const types[] = { "start",	       "registered", "period",	"stop",
-					     "retransmission", "loss",	     "forecast" };
+	static const char *const types[] = {
+		"start",	  "registered", "period",   "stop",
+		"retransmission", "loss",	"forecast", "segment"
+	};
 
 	for (unsigned i = 0; i < st->count && i < STAGE_STORIES; i++) {
 		const struct kl_story *s = &st->stories[i];

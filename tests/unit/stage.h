@@ -26,6 +26,7 @@ enum stage_fate {
 	LOST_BEFORE,  /* its near side: nobody sees it */
 	LOST_BETWEEN, /* seen at the near side only */
 	LOST_BEYOND,  /* seen at both sides, and does not arrive */
+	FORGED,	      /* by a box between the two sides: seen at the far one only */
 };
 
 /* How an end numbers its packets (IP identification). */
@@ -43,7 +44,8 @@ struct stage_setup {
 	bool ipv6;
 	bool one_sided; /* a single capture: both directions at one place */
 	bool no_sack;
-	bool backup; /* its keepalives are only acknowledged, or a backup's */
+	bool segments; /* stories of single segments are kept, too */
+	bool backup;   /* its keepalives are only acknowledged, or a backup's */
 	enum stage_numbers phone, server;
 	__u32 expires_s;	 /* of the 200 OK; 0: 120 */
 	__u64 transit_ns;	 /* 0: 100 µs */
@@ -80,6 +82,8 @@ struct stage {
 	struct stage_end end[KL_DIRECTIONS]; /* by the direction in which it sends */
 	struct stage_text keepalive, trying, answer;
 	bool made, duplicate;
+	__u32 silence; /* as the kernel says it at the near side: ms plus one; 0: it does not */
+	__u8 ttl;      /* 0: 64; one less at the far side */
 	__u64 now, tick_ns;
 	__u64 random;
 	struct stage_missing missing[STAGE_MISSING];
