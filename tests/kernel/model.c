@@ -137,6 +137,30 @@ static bool start(struct model *m, struct walk *w, struct kl_segment *s)
 	return true;
 }
 
+/* No second goes by in a test: what was told once is not told again. */
+static void see_neighbour(struct model *m, const struct model_hook *hook, const struct kl_frame *f)
+{
+	__u32 len = f->wire_len < KL_ARP_BYTES ? f->wire_len : KL_ARP_BYTES, decoded;
+	struct kl_arp_event *e = &m->arp[m->arp_count];
+	struct kl_layout layout;
+
+	kl_peek(f, &m->ports, &layout);
+	if (!m->settings.arp || hook->egress || !kl_arp_peek(f, &layout))
+		return;
+	if (m->arp_count == MODEL_ARP)
+		abort();
+	decoded = kl_arp_decode(f->data, len, f->wire_len, 0, e);
+	m->counters.incident[KL_ARP_MALFORMED] += decoded == KL_ARP_BAD;
+	if (decoded != KL_ARP_EVENT)
+		return;
+	for (__u32 i = 0; i < m->arp_count; i++) {
+		if (kl_arp_hash(&m->arp[i], 0) == kl_arp_hash(e, 0))
+			return;
+	}
+	e->side = (__u8)hook->side;
+	m->arp_count++;
+}
+
 void model_see(struct model *m, const struct model_hook *hook, const __u8 *frame, __u32 len,
 	       __u32 gso_size)
 {
@@ -160,6 +184,7 @@ void model_see(struct model *m, const struct model_hook *hook, const __u8 *frame
 		w.heard = hear(m, frame);
 	switch (kl_parse(&f, &m->ports, &s)) {
 	case KL_NOT_OURS:
+		see_neighbour(m, hook, &f);
 		return;
 	case KL_FRAGMENT:
 		m->counters.incident[KL_FRAGMENTS]++;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <core/follow.h>
+#include <kaloss/arp.h>
 #include <kaloss/macs.h>
 #include <kaloss/parse.h>
 
@@ -13,7 +14,8 @@ enum {
 	MODEL_BUCKETS = 16,
 	MODEL_MACS = 4, /* buckets */
 	MODEL_CONNS = 16,
-	MODEL_EVENTS = 256
+	MODEL_EVENTS = 256,
+	MODEL_ARP = 64
 };
 
 struct model_hook {
@@ -35,6 +37,8 @@ struct model {
 	struct kl_counters counters; /* only tally, segments and incident */
 	struct kl_event events[MODEL_EVENTS];
 	__u32 event_count;
+	struct kl_arp_event arp[MODEL_ARP];
+	__u32 arp_count;
 	__u32 payload_len; /* of the last payload told */
 	__u8 payload[KL_WINDOW_BYTES];
 	__u64 now;

@@ -78,6 +78,7 @@ int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
 {
 	static const struct kl_bucket empty;
 	static const struct kl_mac_bucket no_mac;
+	static const struct kl_arp_told no_arp;
 	int conns = bpf_map__fd(skel->maps.kl_conns), join = bpf_map__fd(skel->maps.kl_join), r;
 	__u64 id;
 
@@ -88,6 +89,11 @@ int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
 	}
 	for (__u32 i = 0; i < buckets; i++) {
 		r = bpf_map_update_elem(join, &i, &empty, BPF_ANY);
+		if (r)
+			return r;
+	}
+	for (__u32 i = 0; i < KL_ARP_TOLD; i++) {
+		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_arp_told), &i, &no_arp, BPF_ANY);
 		if (r)
 			return r;
 	}

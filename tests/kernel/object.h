@@ -5,6 +5,7 @@
 #include "../packets/packets.h"
 
 #include <kaloss/abi.h>
+#include <kaloss/arp.h>
 #include <kaloss/macs.h>
 #include <stdint.h>
 
