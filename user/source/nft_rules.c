@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/privilege.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -59,11 +60,17 @@ static void free_ctxp(struct nft_ctx **ctx)
 		nft_ctx_free(*ctx);
 }
 
+/* Without the privilege the library prints a complaint; without a socket it ends the process. */
 static int check_netlink(struct kl_error *err)
 {
-	/* The library ends the process where it gets no such socket. */
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct mnl_socket *nl;
+	char missing[64];
 
+	if (kl_missing_capabilities(missing, sizeof(missing)) && strstr(missing, "CAP_NET_ADMIN"))
+		return kl_fail(err, -EPERM,
+			       "missing privilege to read the packet filter's rules: "
+			       "CAP_NET_ADMIN (run it as root)");
+	nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (!nl)
 		return kl_fail(err, -EOPNOTSUPP, "no packet filter to ask: %s", strerror(errno));
 	mnl_socket_close(nl);
@@ -81,10 +88,6 @@ static int list_ruleset(unsigned flags, char **ret, struct kl_error *err)
 	nft_ctx_output_set_flags(ctx, flags | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE);
 	if (nft_run_cmd_from_buffer(ctx, "list ruleset")) {
 		said = nft_ctx_get_error_buffer(ctx);
-		if (strstr(said, strerror(EPERM)))
-			return kl_fail(err, -EPERM,
-				       "missing privilege to read the packet filter's rules: "
-				       "CAP_NET_ADMIN (run it as root)");
 		return kl_fail(err, -EOPNOTSUPP, "no rules of nftables: %.*s",
 			       (int)strcspn(said, "\n"), said);
 	}
