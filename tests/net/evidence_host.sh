@@ -151,7 +151,24 @@ forwards() {
   done
 }
 
+# With two VLAN tags, of which the kernel takes the outer one off, and padded.
+isolated_tagged() {
+  mark
+  lab_in box sh -c "$1 on; done"
+  lab_in phones "$LAB_BIN/frames" --interface eth0 --src-mac "$LAB_MAC_PHONES" --side phone \
+    --dst-mac "$LAB_MAC_SERVER" --server "$LAB_FAKE_SERVER4" --vlan 100,200 --pad 20 >"$WORK/frames"
+  lab_in phones "$LAB_BIN/frames" --interface eth0 --src-mac "$LAB_MAC_PHONES" --side phone --ip 6 \
+    --dst-mac "$LAB_MAC_SERVER" --server "$LAB_FAKE_SERVER6" --vlan 100 --proto sip >"$WORK/frames"
+  hears 'behind two tags' \
+    '^drop NOT_SPECIFIED in=[a-z_]+ at=acc0 phone=10.1.1.0 [0-9]+>2000 to_cucm length=12$'
+  hears 'behind one, IPv6' \
+    '^drop NOT_SPECIFIED in=[a-z_]+ at=acc0 phone=fd00:1::1:0 [0-9]+>5060 to_cucm length=890$'
+  lab_in box sh -c "$1 off; done"
+}
+
 bridged() {
+  # shellcheck disable=SC2016
+  local isolate='for p in acc0 cucm0; do bridge link set dev "$p" isolated'
   begin bridged 4
   lab_in box ip link set br0 type bridge ageing_time 200
   start_listening
@@ -176,9 +193,9 @@ bridged() {
 
   drop 'nftables, bridge' "NETFILTER_DROP in=[a-z_]+ at=[a-z0-9]+ $KEEPALIVE" \
     "$(nft_table bridge forward 'tcp dport 2000 drop')" 'nft delete table bridge x'
+  isolated_tagged "$isolate"
   drop 'isolated ports' "NOT_SPECIFIED in=[a-z_]+ at=[a-z0-9]+ $KEEPALIVE" \
-    'for p in acc0 cucm0; do bridge link set dev $p isolated on; done' \
-    'for p in acc0 cucm0; do bridge link set dev $p isolated off; done'
+    "$isolate on; done" "$isolate off; done"
   # Before 6.14 or so it was one of those that are not specified.
   drop 'no flooding' "(NO_TX_TARGET|NOT_SPECIFIED) in=[a-z_]+ at=[a-z0-9]+ $KEEPALIVE" \
     'bridge link set dev cucm0 flood off; bridge link set dev cucm0 learning off
