@@ -11,6 +11,7 @@
 #   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
 #   make fuzz-capture, make corpus-capture: the same for capture files
 #   make fuzz-session, make corpus-session: and for messages and sessions
+#   make fuzz-syslog, make corpus-syslog: and for syslog
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -56,6 +57,7 @@ LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones 
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
+	$(BUILD)/tests/fuzz/replay-syslog \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
@@ -64,7 +66,8 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
-	fuzz corpus fuzz-capture corpus-capture fuzz-session corpus-session include-directions
+	fuzz corpus fuzz-capture corpus-capture fuzz-session corpus-session fuzz-syslog \
+	corpus-syslog include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -256,6 +259,26 @@ corpus-session: $(BUILD)/tests/fuzz/make-session-corpus $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p tests/fuzz/corpus-session $(BUILD)/tests/fuzz/found-session
 	$(BUILD)/tests/fuzz/make-session-corpus tests/fuzz/corpus-session
 	$(BUILD)/tests/fuzz/fuzz-session -merge=1 tests/fuzz/corpus-session $(BUILD)/tests/fuzz/found-session
+
+# And for syslog. Its seeds are lines as they come, kept by hand.
+SYSLOG_FUZZ_TARGET := tests/fuzz/fuzz_syslog.c user/core/syslog_line.c user/core/switch_message.c \
+	user/core/cucm_alarm.c user/core/evidence.c user/source/syslog_lines.c
+SYSLOG_FUZZ_HEADERS := $(wildcard include/kaloss/*.h user/core/*.h user/source/*.h)
+$(BUILD)/tests/fuzz/replay-syslog: $(SYSLOG_FUZZ_TARGET) tests/fuzz/replay.c $(SYSLOG_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/fuzz/fuzz-syslog: $(SYSLOG_FUZZ_TARGET) $(SYSLOG_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+fuzz-syslog: $(BUILD)/tests/fuzz/fuzz-syslog
+	@mkdir -p $(BUILD)/tests/fuzz/found-syslog
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=10000 $(BUILD)/tests/fuzz/found-syslog tests/fuzz/corpus-syslog
+
+corpus-syslog: $(BUILD)/tests/fuzz/fuzz-syslog
+	@mkdir -p $(BUILD)/tests/fuzz/found-syslog
+	$(BUILD)/tests/fuzz/fuzz-syslog -merge=1 tests/fuzz/corpus-syslog $(BUILD)/tests/fuzz/found-syslog
 
 fuzz: $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p $(BUILD)/tests/fuzz/found

@@ -64,6 +64,7 @@ run pair "$BUILD/tests/pair/truth"
 run fuzz "$BUILD/tests/fuzz/replay" tests/fuzz/corpus
 run fuzz-capture "$BUILD/tests/fuzz/replay-capture" tests/fuzz/corpus-capture
 run fuzz-session "$BUILD/tests/fuzz/replay-session" tests/fuzz/corpus-session
+run fuzz-syslog "$BUILD/tests/fuzz/replay-syslog" tests/fuzz/corpus-syslog
 run kernel "$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus
 run lab tests/lab/self_test.sh
 run build tests/build.sh
