@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "source/syslog.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -120,8 +121,14 @@ int kl_syslog_drain(struct kl_syslog *s, const struct kl_syslog_handlers *handle
 	if (read(s->timer_fd, &ticks, sizeof(ticks)) != sizeof(ticks) && !s->files_left)
 		return more;
 	s->files_left = false;
-	for (size_t i = 0; i < s->file_count; i++)
-		s->files_left |= kl_syslog_file_drain(s->file[i], &s->lines) > 0;
+	for (size_t i = 0; i < s->file_count; i++) {
+		int r = kl_syslog_file_drain(s->file[i], &s->lines);
+
+		s->files_left |= r > 0;
+		if (r < 0 && !s->lines.stats.complaint[0])
+			snprintf(s->lines.stats.complaint, sizeof(s->lines.stats.complaint),
+				 "--syslog-file: %s", strerror(-r));
+	}
 	return more | s->files_left;
 }
 

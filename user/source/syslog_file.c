@@ -103,7 +103,11 @@ static int read_on(struct kl_syslog_file *f, struct kl_syslog_lines *l)
 	return n > 0;
 }
 
-/* At the end of what is open: was it rotated, or cut? True: there is something to read again. */
+/*
+ * At the end of what is open: was it rotated, or cut? True: there is something to read again.
+ * (A file that is cut and grows beyond its old size between two looks cannot be told from one that
+ * only grew.)
+ */
 static bool renew(struct kl_syslog_file *f, struct kl_syslog_lines *l)
 {
 	struct stat st;
