@@ -119,21 +119,13 @@ static bool is_day(int year, int month, int day)
 	return day >= 1 && day <= days[month - 1] + (month == 2 && leap);
 }
 
-/* *ret_s: seconds since 1970. False: there is no such day. */
-static bool seconds_in_year(const struct stamp *s, int year, const struct kl_syslog_clock *clock,
-			    int64_t *ret_s)
+/* Seconds since 1970, as if it were UTC. 0: there is no such day. */
+static int64_t seconds_in_year(const struct stamp *s, int year)
 {
-	int64_t as_utc;
-
 	if (year < 1971 || year > 2200 || !is_day(year, s->month, s->day))
-		return false;
-	as_utc = days_of(year, s->month, s->day) * 86400 + s->hour * 3600 + s->minute * 60 +
-		 s->second;
-	if (s->has_zone)
-		*ret_s = as_utc - s->zone_s;
-	else
-		*ret_s = clock->local ? clock->local(as_utc) : as_utc;
-	return *ret_s > 0;
+		return 0;
+	return days_of(year, s->month, s->day) * 86400 + s->hour * 3600 + s->minute * 60 +
+	       s->second;
 }
 
 static int year_of(uint64_t now_ns)
@@ -148,24 +140,30 @@ static int year_of(uint64_t now_ns)
 
 static uint64_t time_of(const struct stamp *s, const struct kl_syslog_clock *clock)
 {
-	int64_t now_s = (int64_t)(clock->now_ns / NS_PER_S), t, best = 0;
-	int year;
+	int64_t now_s = (int64_t)(clock->now_ns / NS_PER_S), t = 0;
 
 	if (s->untrusted)
 		return 0;
-	if (s->year)
-		return seconds_in_year(s, s->year, clock, &t)
-			       ? (uint64_t)t * NS_PER_S + s->nanosecond
-			       : 0;
-	if (!clock->now_ns)
-		return 0;
-	year = year_of(clock->now_ns);
-	for (int y = year - 1; y <= year + 1; y++) {
-		if (seconds_in_year(s, y, clock, &t) &&
-		    (!best || llabs(t - now_s) < llabs(best - now_s)))
-			best = t;
+	if (s->year) {
+		t = seconds_in_year(s, s->year);
+	} else if (clock->now_ns) {
+		int year = year_of(clock->now_ns);
+
+		/* (The zone makes no difference to that.) */
+		for (int y = year - 1; y <= year + 1; y++) {
+			int64_t in_y = seconds_in_year(s, y);
+
+			if (in_y && (!t || llabs(in_y - now_s) < llabs(t - now_s)))
+				t = in_y;
+		}
 	}
-	return best ? (uint64_t)best * NS_PER_S + s->nanosecond : 0;
+	if (!t)
+		return 0;
+	if (s->has_zone)
+		t -= s->zone_s;
+	else if (clock->local)
+		t = clock->local(t);
+	return t > 0 ? (uint64_t)t * NS_PER_S + s->nanosecond : 0;
 }
 
 /* hh:mm:ss, and a fraction. */
