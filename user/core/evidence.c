@@ -27,6 +27,12 @@ const char *kl_mac_source_name(enum kl_mac_source source)
 	return names[source];
 }
 
+bool kl_alarm_is_unregistration(const struct kl_alarm *a)
+{
+	return a->type == KL_ALARM_UNREGISTERED || a->type == KL_ALARM_TRANSIENT ||
+	       a->type == KL_ALARM_CONNECTION;
+}
+
 bool kl_address_equal(const struct kl_address *a, const struct kl_address *b)
 {
 	return a->family == b->family && !memcmp(a->word, b->word, sizeof(a->word));

@@ -231,5 +231,7 @@ void kl_evidence_sort(struct kl_evidence *e);
 
 const char *kl_mac_happening_name(enum kl_mac_happening happening); /* "aged" */
 const char *kl_mac_source_name(enum kl_mac_source source);
+/* Does this alarm say that a phone was unregistered, or could not register? */
+bool kl_alarm_is_unregistration(const struct kl_alarm *a);
 bool kl_address_equal(const struct kl_address *a, const struct kl_address *b);
 struct kl_address kl_address_of(uint8_t family, const uint32_t word[4]);

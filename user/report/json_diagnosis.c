@@ -146,15 +146,22 @@ static json_t *clocks(const struct kl_diagnosis *d)
 			 (json_int_t)c->pairs, "steps", (int)c->steps);
 }
 
+static json_t *remarks_of(const struct kl_diagnosis_record *r)
+{
+	json_t *remarks = json_array();
+
+	for (size_t i = 0; i < r->remark_count; i++)
+		json_array_append_new(remarks, json_string(r->remarks[i]));
+	return remarks;
+}
+
 /* As watch counts it, and what could not be used. */
 static json_t *live_integrity(const struct kl_diagnosis_record *r)
 {
-	json_t *o = kl_json_integrity(&r->diagnosis->total.integrity), *remarks = json_array();
+	json_t *o = kl_json_integrity(&r->diagnosis->total.integrity);
 
-	for (size_t i = 0; i < r->live->remark_count; i++)
-		json_array_append_new(remarks, json_string(r->live->remarks[i]));
 	json_object_set_new(o, "losses_unlisted", number(r->diagnosis->lost_unlisted));
-	json_object_set_new(o, "remarks", remarks);
+	json_object_set_new(o, "remarks", remarks_of(r));
 	return o;
 }
 
@@ -194,6 +201,7 @@ static json_t *captures_integrity(const struct kl_diagnosis_record *r)
 	json_object_set_new(o, "inferred_unsure", number(d->inferred_unsure));
 	json_object_set_new(o, "losses_unlisted", number(d->lost_unlisted));
 	json_object_set_new(o, "captures", captures);
+	json_object_set_new(o, "remarks", remarks_of(r));
 	return o;
 }
 

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/moments.h"
 
-bool kl_alarm_is_unregistration(const struct kl_alarm *a)
-{
-	return a->type == KL_ALARM_UNREGISTERED || a->type == KL_ALARM_TRANSIENT ||
-	       a->type == KL_ALARM_CONNECTION;
-}
-
 /* When the next one of a kind is; UINT64_MAX: there is none. */
 static uint64_t next_time(const struct kl_diagnosis *d, struct kl_moment *m,
 			  enum kl_moment_what what)

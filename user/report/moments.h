@@ -23,6 +23,3 @@ struct kl_moment {
 
 /* The next one, into *m. false: there is none. The diagnosis must be finished (sorted). */
 bool kl_moment_next(const struct kl_diagnosis *d, struct kl_moment *m);
-
-/* Does this alarm say that a phone was unregistered or could not register? */
-bool kl_alarm_is_unregistration(const struct kl_alarm *a);

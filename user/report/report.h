@@ -109,8 +109,6 @@ struct kl_captures_note {
 /* Of a run on interfaces. */
 struct kl_live_note {
 	double duration_s;
-	const char *const *remarks; /* sentences: inputs that could not be used, and the like */
-	size_t remark_count;
 };
 
 struct kl_diagnosis_record {
@@ -122,6 +120,8 @@ struct kl_diagnosis_record {
 	const struct kl_finding *findings;
 	size_t finding_count;
 	struct kl_captures_note captures[KL_SIDES];
+	const char *const *remarks; /* sentences: inputs that could not be used, and the like */
+	size_t remark_count;
 	bool list_sessions;
 };
 
@@ -155,8 +155,12 @@ extern const struct kl_report_format kl_report_jsonl;
 extern const struct kl_report_format kl_report_json;
 extern const struct kl_report_format kl_report_html;
 
-/* A story of the sessions as the record that it is. Times are offset_ns behind the real ones. */
-int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns);
+/*
+ * A story of the sessions as the record that it is. Times are offset_ns behind the real ones.
+ * drop: why a copy was lost, as the kernel says; NULL: it did not.
+ */
+int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns,
+		    const struct kl_drop *drop);
 
 /* What a fprintf() or fflush() to the report's file came to. */
 int kl_report_flush(struct kl_report *r);

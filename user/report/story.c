@@ -54,7 +54,8 @@ static int report_retransmission(struct kl_report *r, const struct kl_story *sto
 	return r->format->retransmission ? r->format->retransmission(r, &record) : 0;
 }
 
-static int report_inferred(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns)
+static int report_inferred(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns,
+			   const struct kl_drop *drop)
 {
 	struct kl_loss record = {
 		.time_ns = story->time_ns + offset_ns,
@@ -68,6 +69,7 @@ static int report_inferred(struct kl_report *r, const struct kl_story *story, ui
 		.late_ns = story->late_ns,
 		.idle_ns = story->idle_ns,
 		.idle_known = story->idle_known,
+		.drop = drop,
 		.evidence = story->text,
 	};
 
@@ -88,13 +90,14 @@ static int report_forecast(struct kl_report *r, const struct kl_story *story, ui
 	return r->format->forecast ? r->format->forecast(r, &record) : 0;
 }
 
-int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns)
+int kl_report_story(struct kl_report *r, const struct kl_story *story, uint64_t offset_ns,
+		    const struct kl_drop *drop)
 {
 	switch (story->type) {
 	case KL_STORY_RETRANSMISSION:
 		return report_retransmission(r, story, offset_ns);
 	case KL_STORY_LOSS:
-		return report_inferred(r, story, offset_ns);
+		return report_inferred(r, story, offset_ns, drop);
 	case KL_STORY_FORECAST:
 		return report_forecast(r, story, offset_ns);
 	case KL_STORY_SEGMENT:

@@ -150,15 +150,20 @@ static void print_counts(struct kl_report *r, const struct kl_diagnosis_record *
 	}
 }
 
+static void print_remarks(struct kl_report *r, const struct kl_diagnosis_record *d)
+{
+	for (size_t i = 0; i < d->remark_count; i++)
+		fprintf(r->out, "note: %s\n", d->remarks[i]);
+}
+
 static void live_integrity(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
 	bool clean;
 
 	fprintf(r->out, "\nINTEGRITY\n");
 	clean = kl_text_integrity(r->out, &d->diagnosis->total.integrity);
-	for (size_t i = 0; i < d->live->remark_count; i++)
-		fprintf(r->out, "note: %s\n", d->live->remarks[i]);
-	if (clean && !d->live->remark_count)
+	print_remarks(r, d);
+	if (clean && !d->remark_count)
 		fprintf(r->out, "nothing was missed\n");
 }
 
@@ -207,6 +212,8 @@ static void print_integrity(struct kl_report *r, const struct kl_diagnosis_recor
 			clean = false;
 		}
 	}
+	print_remarks(r, d);
+	clean &= !d->remark_count;
 	if (!d->diagnosis->two_sided)
 		fprintf(r->out, "note: with one capture nothing can be said about losses between "
 				"two places, and its losses are inferred\n");

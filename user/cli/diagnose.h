@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The two ways to a diagnosis, and what they share. Errors are printed; the exit status returned. */
+#pragma once
+
+#include "cli/options.h"
+#include "report/report.h"
+
+int kl_diagnose_captures(const struct kl_options *o); /* diagnose_captures.c */
+int kl_diagnose_live(const struct kl_options *o);     /* diagnose_live.c */
+
+const struct kl_report_format *kl_diagnose_format(const struct kl_options *o);
+
+/* Opens a file to be written; path NULL: *ret stays. Prints what is wrong. */
+int kl_diagnose_open(const char *path, FILE **ret);

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/evidence_files.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/known_macs.h"
+#include "core/trace_match.h"
+#include "core/unregistration.h"
+#include "source/trace_file.h"
+#include "util/cleanup.h"
+
+struct reading {
+	const struct kl_options *o;
+	struct kl_diagnosis *d;
+	struct kl_known_macs macs;
+	uint64_t timeless;
+	int error;
+};
+
+static void meet(const struct kl_session *s, void *arg)
+{
+	struct reading *reading = arg;
+
+	kl_known_macs_add(&reading->macs, s->mac, true);
+	kl_known_macs_add(&reading->macs, s->next_mac, false);
+}
+
+static void take_mac(const struct kl_mac_evidence *m, uint64_t said_ns, void *arg)
+{
+	struct reading *reading = arg;
+	struct kl_mac_evidence dated = *m;
+	int r;
+
+	if (m->has_mac && !reading->o->all_macs && !kl_known_macs_has(&reading->macs, m->mac))
+		return;
+	if (!said_ns) {
+		reading->timeless++;
+		return;
+	}
+	dated.time_ns = dated.earliest_ns = said_ns;
+	r = kl_evidence_mac(&reading->d->evidence, &dated);
+	if (r)
+		reading->error = r;
+}
+
+static void take_alarm(const struct kl_alarm *a, uint64_t said_ns, void *arg)
+{
+	struct reading *reading = arg;
+	struct kl_alarm dated = *a;
+	int r;
+
+	if (!said_ns) {
+		reading->timeless++;
+		return;
+	}
+	dated.time_ns = said_ns;
+	kl_unregistration_match(reading->d->sessions, &dated);
+	reading->d->evidence.has_alarms = true;
+	r = kl_evidence_alarm(&reading->d->evidence, &dated);
+	if (r)
+		reading->error = r;
+}
+
+static void remark(char ret[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *count, const char *option,
+		   const struct kl_input_stats *s)
+{
+	if ((!s->malformed && !s->refused) || *count == KL_FILE_REMARKS)
+		return;
+	snprintf(ret[(*count)++], KL_FILE_REMARK,
+		 "%s: %" PRIu64 " of %" PRIu64 " lines were malformed; the first: %s", option,
+		 s->malformed, s->received, s->complaint);
+}
+
+int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
+			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
+			    struct kl_error *err)
+{
+	struct kl_syslog_config config = { .files = o->syslog.files };
+	struct reading reading = { .o = o, .d = d };
+	const struct kl_syslog_handlers handlers = { take_mac, take_alarm, &reading };
+	struct kl_input_stats stats = {};
+	struct kl_syslog *syslog = NULL;
+	int r;
+
+	if (!config.files)
+		return 0;
+	kl_sessions_visit(d->sessions, meet, &reading);
+	r = kl_syslog_open(&config, &syslog, err);
+	if (!r)
+		r = kl_syslog_read(syslog, &handlers, err);
+	if (!r && reading.error)
+		r = kl_fail(err, reading.error, "%s", strerror(-reading.error));
+	if (!r) {
+		d->evidence.has_syslog = true;
+		kl_syslog_stats(syslog, &stats);
+		remark(ret_remarks, ret_count, "--syslog-file", &stats);
+	}
+	if (!r && reading.timeless && *ret_count < KL_FILE_REMARKS)
+		snprintf(ret_remarks[(*ret_count)++], KL_FILE_REMARK,
+			 "--syslog-file: %" PRIu64
+			 " messages have no time that can be relied on and were left out",
+			 reading.timeless);
+	kl_syslog_close(syslog);
+	kl_known_macs_done(&reading.macs);
+	return r;
+}
+
+int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d,
+			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
+			    struct kl_error *err)
+{
+	struct kl_input_stats stats = {};
+	struct kl_trace_lines lines = {};
+	int r;
+
+	if (!o->traces)
+		return 0;
+	r = kl_trace_files_read(o->traces, &lines, &stats, err);
+	if (!r && (r = kl_trace_match(&lines, d, &d->evidence)))
+		kl_fail(err, r, "%s", strerror(-r));
+	if (!r)
+		remark(ret_remarks, ret_count, "--cucm-trace", &stats);
+	kl_trace_lines_done(&lines);
+	return r;
+}
+
+static int check_list(const char *option, const char *list)
+{
+	_cleanup_free_ char *copy = list ? strdup(list) : NULL;
+	char *rest = copy, *path;
+
+	while ((path = strsep(&rest, ","))) {
+		if (!access(path, R_OK))
+			continue;
+		fprintf(stderr, "kaloss diagnose: %s: %s: %s\n", option, path, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+int kl_evidence_check_files(const struct kl_options *o)
+{
+	bool captures = !o->live.interface_count[KL_ACCESS];
+	int r = check_list("--cucm-trace", o->traces);
+
+	/* Live, a file that is to be followed may come later. */
+	return r || !captures ? r : check_list("--syslog-file", o->syslog.files);
+}
