@@ -135,8 +135,8 @@ static void show(struct live_diagnosis *l)
 	fprintf(stderr,
 		"%s%" PRIu64 " s of %" PRIu64 ": %zu phones, %" PRIu64
 		" keepalives and answers, %" PRIu64 " lost%s",
-		l->terminal ? "\r\033[K" : "", passed_s, run->o->duration_ns / KL_NS_PER_S,
-		kl_sessions_phones(run->sessions),
+		l->terminal ? "\r\033[K" : "", passed_s,
+		(uint64_t)(run->o->duration_ns / KL_NS_PER_S), kl_sessions_phones(run->sessions),
 		t->direction[KL_TO_CUCM].sent + t->direction[KL_TO_PHONE].sent, l->losses,
 		l->terminal ? "" : "\n");
 	fflush(stderr);
@@ -243,7 +243,7 @@ static int diagnose(struct live_diagnosis *l, bool *ret_fault)
 	/* What is not known then is asked for less: no rule is named. */
 	kl_nft_rules_read(&l->rules, NULL);
 	fprintf(stderr, "looking for %" PRIu64 " s; Ctrl-C ends it earlier, with what was seen\n",
-		l->run.o->duration_ns / KL_NS_PER_S);
+		(uint64_t)(l->run.o->duration_ns / KL_NS_PER_S));
 	l->shown_ns = kl_monotonic_ns();
 	r = kl_run(&l->run);
 	clear_progress(l);
