@@ -283,6 +283,40 @@ static void mark_lost(struct kl_diagnosis *d)
 	}
 }
 
+static bool is_same_segment(const struct kl_observed *a, const struct kl_observed *b)
+{
+	return a->session == b->session && a->direction == b->direction && a->seq == b->seq &&
+	       a->length == b->length;
+}
+
+/*
+ * What was sent again and is not known to be lost is not known to have arrived either; nor is the
+ * last copy of it, where that connection never went on. The first `count` are by segment. (Probes
+ * have one and the same number.)
+ */
+static void mark_unsure(struct kl_diagnosis *d, size_t count)
+{
+	for (size_t i = 0, end; i < count; i = end) {
+		uint64_t last_ns = 0;
+
+		for (end = i; end < count && d->observed[end].session == d->observed[i].session &&
+			      d->observed[end].direction == d->observed[i].direction;
+		     end++) {
+			if (d->observed[end].time_ns > last_ns)
+				last_ns = d->observed[end].time_ns;
+		}
+		for (size_t k = i; k < end; k++) {
+			struct kl_observed *o = &d->observed[k];
+			bool goes_on = k + 1 < end && is_same_segment(o, o + 1);
+			bool came_on = k > i && is_same_segment(o, o - 1) && o->again;
+
+			if (!o->lost && o->length > 1 &&
+			    (goes_on || (came_on && o->time_ns == last_ns)))
+				o->where = KL_WHERE_UNKNOWN;
+		}
+	}
+}
+
 static int by_session(const void *a, const void *b, void *arg)
 {
 	const struct kl_lost *lost = arg, *x = &lost[*(const uint32_t *)a],
@@ -329,13 +363,17 @@ static void count_before_ends(struct kl_diagnosis *d)
 
 void kl_observed_finish(struct kl_diagnosis *d)
 {
+	size_t count;
+
 	if (d->observed_count) {
 		qsort(d->observed, d->observed_count, sizeof(*d->observed), by_segment);
 		unite(d);
 		if (d->observed_count > KL_OBSERVED_MAX - d->lost_count)
 			thin_out(d);
 	}
+	count = d->observed_count;
 	mark_lost(d);
+	mark_unsure(d, count);
 	if (d->observed_count)
 		qsort(d->observed, d->observed_count, sizeof(*d->observed), by_time);
 	if (d->lost_count)

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/findings_internal.h"
 #include "util/cleanup.h"
 
 const char *kl_cause_name(enum kl_cause cause)
@@ -38,28 +40,16 @@ const char *kl_confidence_name(enum kl_confidence confidence)
 	return names[confidence];
 }
 
-/* What the rules ask of the sessions, gathered in one pass. */
-struct facts {
-	uint64_t lost[KL_WHERES];     /* copies, of both directions */
-	uint64_t phones[KL_WHERES];   /* sessions with such losses */
-	uint64_t probable[KL_WHERES]; /* of them under TLS */
-	uint64_t keepalives;
-	uint64_t silent, silent_phones; /* acknowledged and not answered, of a primary */
-	uint64_t tight, tight_phones;	/* normal failover would have left */
-	uint64_t delayed;		/* delayed failover would have */
-	uint64_t answers;
-	uint32_t longest_us;
-};
+/* ---- What is gathered ---- */
 
 static void gather(const struct kl_session *s, void *arg)
 {
-	struct facts *f = arg;
+	struct kl_facts *f = arg;
 
 	for (int w = 0; w < KL_WHERES; w++) {
-		uint32_t lost = s->lost[KL_TO_CUCM][w] + s->lost[KL_TO_PHONE][w];
+		bool lost = s->lost[KL_TO_CUCM][w] || s->lost[KL_TO_PHONE][w];
 
-		f->lost[w] += lost;
-		f->phones[w] += lost > 0;
+		f->losing[w] += lost;
 		f->probable[w] += lost && s->probable;
 	}
 	f->keepalives += s->keepalives;
@@ -75,192 +65,147 @@ static void gather(const struct kl_session *s, void *arg)
 		f->longest_us = s->answers.max_us;
 }
 
-__attribute__((format(printf, 2, 3))) static void add_evidence(struct kl_finding *f,
-							       const char *format, ...)
+bool kl_is_explained(const struct kl_facts *f, size_t loss)
+{
+	return f->explained && f->explained[loss];
+}
+
+void kl_explain(struct kl_facts *f, size_t loss, enum kl_cause cause)
+{
+	if (f->explained && !f->explained[loss])
+		f->explained[loss] = (uint8_t)cause + 1;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void kl_concern(struct kl_facts *f, kl_loss_test test, const void *arg, bool explains,
+		struct kl_finding *ret)
+{
+	const struct kl_diagnosis *d = f->d;
+	_cleanup_free_ uint64_t *phones = calloc(d->lost_count ?: 1, sizeof(*phones));
+	size_t count = 0;
+
+	ret->losses = ret->own_losses = ret->phones = 0;
+	for (size_t i = 0; i < d->lost_count; i++) {
+		if (!test(f, i, arg))
+			continue;
+		ret->losses++;
+		ret->own_losses += !kl_is_explained(f, i);
+		if (explains)
+			kl_explain(f, i, ret->cause);
+		if (phones)
+			phones[count++] = kl_phone_key(&d->lost[i].ends);
+	}
+	if (count)
+		qsort(phones, count, sizeof(*phones), by_number);
+	for (size_t i = 0; i < count; i++)
+		ret->phones += !i || phones[i] != phones[i - 1];
+}
+
+double kl_longest_period_s(const struct kl_facts *f, enum kl_cause cause)
+{
+	uint64_t longest_us = 0, last = 0;
+
+	for (size_t i = 0; f->explained && i < f->d->lost_count; i++) {
+		const struct kl_session *s;
+
+		if (f->explained[i] != cause + 1 || f->d->lost[i].conn_id == last)
+			continue;
+		last = f->d->lost[i].conn_id;
+		s = kl_sessions_find(f->d->sessions, last);
+		if (s && s->schedule.period_us > longest_us)
+			longest_us = s->schedule.period_us;
+	}
+	return (double)longest_us / 1e6;
+}
+
+/* ---- How it is said ---- */
+
+static struct kl_finding_evidence *say(struct kl_finding *f, const char *format, va_list args)
+{
+	struct kl_finding_evidence *e;
+
+	if (f->evidence_count == KL_FINDING_EVIDENCE)
+		return NULL;
+	e = &f->evidence[f->evidence_count++];
+	vsnprintf(e->text, sizeof(e->text), format, args);
+	return e;
+}
+
+struct kl_finding_evidence *kl_say(struct kl_finding *f, const char *format, ...)
+{
+	struct kl_finding_evidence *e;
+	va_list args;
+
+	va_start(args, format);
+	e = say(f, format, args);
+	va_end(args);
+	return e;
+}
+
+struct kl_finding_evidence *kl_say_against(struct kl_finding *f, const char *format, ...)
+{
+	struct kl_finding_evidence *e;
+	va_list args;
+
+	va_start(args, format);
+	e = say(f, format, args);
+	va_end(args);
+	if (e)
+		e->against = true;
+	return e;
+}
+
+void kl_say_figure(struct kl_finding_evidence *e, const char *name, double value)
+{
+	if (e && e->figure_count < KL_FINDING_FIGURES)
+		e->figure[e->figure_count++] = (struct kl_figure){ name, value };
+}
+
+void kl_say_table(struct kl_finding_evidence *e, const struct kl_table *t, uint32_t stride,
+		  const char *const names[4])
+{
+	kl_say_figure(e, names[0], (double)t->lost_with);
+	kl_say_figure(e, names[1], (double)t->lost_without);
+	kl_say_figure(e, names[2], (double)t->delivered_with * stride);
+	kl_say_figure(e, names[3], (double)t->delivered_without * stride);
+}
+
+void kl_explain_by(struct kl_finding *f, const char *format, ...)
 {
 	va_list args;
 
-	if (f->evidence_count == KL_FINDING_EVIDENCE)
-		return;
 	va_start(args, format);
-	vsnprintf(f->evidence[f->evidence_count++].text, KL_FINDING_TEXT, format, args);
+	vsnprintf(f->explanation, sizeof(f->explanation), format, args);
 	va_end(args);
 }
 
-static enum kl_confidence by_cases(uint64_t cases)
+void kl_remedy_is(struct kl_finding *f, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(f->remedy, sizeof(f->remedy), format, args);
+	va_end(args);
+}
+
+enum kl_confidence kl_by_cases(uint64_t cases)
 {
 	return cases >= KL_CASES_ENOUGH ? KL_CONFIDENCE_HIGH : KL_CONFIDENCE_MEDIUM;
 }
 
-/* ---- The rules. Each returns whether it has something to say. ---- */
+/* ---- All of them ---- */
 
-static bool between_loss(const struct kl_diagnosis *d, const struct facts *f,
-			 struct kl_finding *ret)
+/* What names a place only, or is no cause at all, comes after what names a cause. */
+static bool is_general(enum kl_cause cause)
 {
-	const struct kl_count *up = &d->total.direction[KL_TO_CUCM];
-	const struct kl_count *down = &d->total.direction[KL_TO_PHONE];
-	uint64_t lost = up->lost_between + down->lost_between, doubtful = 0;
-
-	if (!lost)
-		return false;
-	for (size_t i = 0; i < d->lost_count; i++)
-		doubtful += d->lost[i].where == KL_BETWEEN && d->lost[i].evidence;
-	ret->confidence = doubtful == lost ? KL_CONFIDENCE_LOW : by_cases(lost);
-	ret->fault = true;
-	ret->losses = lost;
-	ret->phones = f->phones[KL_BETWEEN];
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "%" PRIu64 " keepalives or answers passed the one capture and never came to the "
-		 "other. They were dropped on the way between the two places where was captured.",
-		 lost);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Look at what lies between the two captures: drop counters of its interfaces and "
-		 "queues, firewall rules, and paths that changed at the times listed.");
-	add_evidence(ret,
-		     "to CUCM: %" PRIu64 " of %" PRIu64 " lost; to the phones: %" PRIu64
-		     " of %" PRIu64,
-		     up->lost_between, up->sent, down->lost_between, down->sent);
-	return true;
-}
-
-static void inferred_loss(const struct facts *f, enum kl_where where, struct kl_finding *ret)
-{
-	ret->fault = true;
-	ret->losses = f->lost[where];
-	ret->phones = f->phones[where];
-	/* Inferred, and under TLS only probable: then high is too much. */
-	ret->confidence = by_cases(f->lost[where]);
-	if (ret->confidence == KL_CONFIDENCE_HIGH && f->probable[where] == f->phones[where])
-		ret->confidence = KL_CONFIDENCE_MEDIUM;
-	add_evidence(ret,
-		     "%" PRIu64 " losses, of %" PRIu64 " sessions, among %" PRIu64 " keepalives",
-		     f->lost[where], f->phones[where], f->keepalives);
-	if (f->probable[where])
-		add_evidence(ret,
-			     "%" PRIu64 " of the sessions are under TLS, where only sizes and "
-			     "times are seen",
-			     f->probable[where]);
-}
-
-static bool phone_side_loss(const struct kl_diagnosis *d, const struct facts *f,
-			    struct kl_finding *ret)
-{
-	(void)d;
-	if (!f->lost[KL_PHONE_SIDE])
-		return false;
-	inferred_loss(f, KL_PHONE_SIDE, ret);
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "%" PRIu64 " keepalives or answers were lost between the phones and the first "
-		 "place where they are seen. They show as retransmissions of which the first copy "
-		 "never came by.",
-		 f->lost[KL_PHONE_SIDE]);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Look at the access switches: an ageing time (also of port security) shorter than "
-		 "the keepalive interval, errors on the phones' ports, and their uplinks.");
-	return true;
-}
-
-static bool cucm_side_loss(const struct kl_diagnosis *d, const struct facts *f,
-			   struct kl_finding *ret)
-{
-	(void)d;
-	if (!f->lost[KL_CUCM_SIDE])
-		return false;
-	inferred_loss(f, KL_CUCM_SIDE, ret);
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "%" PRIu64 " keepalives or answers were lost beyond the last place where they are "
-		 "seen, towards the call server. They passed there and were never acknowledged.",
-		 f->lost[KL_CUCM_SIDE]);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Look at the way to the server: its switch port, its network card and the rules "
-		 "of its own firewall.");
-	return true;
-}
-
-static bool cucm_silent(const struct kl_diagnosis *d, const struct facts *f, struct kl_finding *ret)
-{
-	(void)d;
-	if (!f->silent)
-		return false;
-	ret->fault = true;
-	ret->confidence = by_cases(f->silent);
-	ret->phones = f->silent_phones;
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "The server's TCP acknowledged %" PRIu64 " keepalives that its application never "
-		 "answered. The network delivered them; the call processing did not reply.",
-		 f->silent);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Look at the call server itself: load, call throttling, stopped services, and its "
-		 "traces at those times.");
-	add_evidence(ret, "%" PRIu64 " of %" PRIu64 " keepalives, of %" PRIu64 " sessions",
-		     f->silent, f->keepalives, f->silent_phones);
-	return true;
-}
-
-static bool failover_too_tight(const struct kl_diagnosis *d, const struct facts *f,
-			       struct kl_finding *ret)
-{
-	(void)d;
-	if (!f->tight)
-		return false;
-	ret->fault = true;
-	ret->confidence = f->tight >= KL_CASES_ENOUGH ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
-	ret->phones = f->tight_phones;
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "Answers fluctuate so much that phones on normal failover, which wait about as "
-		 "long as answers take on average, would have left a server that was there %" PRIu64
-		 " times.",
-		 f->tight);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Set the phones' failover from normal to delayed (three keepalive intervals)%s, "
-		 "and find what makes the answers fluctuate.",
-		 f->delayed ? "" : ", which would never have left it");
-	add_evidence(ret,
-		     "%" PRIu64 " of %" PRIu64 " answers took more than twice the average; the "
-		     "longest took %.1f ms",
-		     f->tight, f->answers, f->longest_us / 1e3);
-	return true;
-}
-
-static bool sequence_rewriting(const struct kl_diagnosis *d, const struct facts *f,
-			       struct kl_finding *ret)
-{
-	(void)f;
-	if (!d->two_sided || !d->stats.shifted)
-		return false;
-	ret->confidence = by_cases(d->stats.shifted);
-	ret->phones = d->stats.shifted;
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "The sequence numbers of %" PRIu64 " connections differ by a constant between the "
-		 "two captures: a firewall on the way randomises them. The losses are told in both "
-		 "numberings.",
-		 d->stats.shifted);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Nothing has to be mended. Compare captures by seq_other, or turn the firewall's "
-		 "sequence randomisation off for these connections.");
-	add_evidence(ret, "%" PRIu64 " of %" PRIu64 " connections", d->stats.shifted,
-		     d->stats.conns[KL_ACCESS]);
-	return true;
-}
-
-static bool asymmetric_path(const struct kl_diagnosis *d, const struct facts *f,
-			    struct kl_finding *ret)
-{
-	uint64_t one_sided = d->stats.reasons[KL_PAIR_ONE_SIDED];
-
-	(void)f;
-	if (!d->two_sided || !one_sided)
-		return false;
-	ret->confidence = by_cases(one_sided);
-	snprintf(ret->explanation, sizeof(ret->explanation),
-		 "%" PRIu64 " segments are of connections of which the other capture sees one "
-		 "direction only: the other direction takes another way, and nothing can be said "
-		 "about it.",
-		 one_sided);
-	snprintf(ret->remedy, sizeof(ret->remedy),
-		 "Capture where both directions pass, or mirror both.");
-	add_evidence(ret, "%" PRIu64 " segments", one_sided);
-	return true;
+	return cause == KL_CAUSE_BETWEEN_LOSS || cause == KL_CAUSE_PHONE_SIDE_LOSS ||
+	       cause == KL_CAUSE_CUCM_SIDE_LOSS;
 }
 
 static int by_weight(const void *a, const void *b)
@@ -271,33 +216,61 @@ static int by_weight(const void *a, const void *b)
 		return x->fault ? -1 : 1;
 	if (x->confidence != y->confidence)
 		return x->confidence > y->confidence ? -1 : 1;
-	if (x->losses != y->losses)
-		return x->losses > y->losses ? -1 : 1;
+	if (is_general(x->cause) != is_general(y->cause))
+		return is_general(y->cause) ? -1 : 1;
+	if (x->own_losses != y->own_losses)
+		return x->own_losses > y->own_losses ? -1 : 1;
 	return (int)x->cause - (int)y->cause;
+}
+
+/* (Without memory for it there is nothing to go by: no table is a table that says nothing.) */
+static void correlate(struct kl_facts *f)
+{
+	const struct kl_link nothing = { .p = 1, .p_two_sided = 1, .chance = 1, .stride = 1 };
+
+	if (kl_split_idle(f->d, &f->idle))
+		f->idle = (struct kl_split){ .p = 1, .stride = 1 };
+	if (kl_split_length(f->d, &f->length))
+		f->length = (struct kl_split){ .p = 1, .stride = 1 };
+	if (kl_link_removals(f->d, KL_REMOVED_AGED, NULL, &f->aged))
+		f->aged = nothing;
+	if (kl_link_removals(f->d, KL_REMOVED_OTHERWISE, NULL, &f->removed))
+		f->removed = nothing;
 }
 
 size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES])
 {
+	/* A loss is explained by the first one that can. */
 	static const struct {
 		enum kl_cause cause;
-		bool (*rule)(const struct kl_diagnosis *d, const struct facts *f,
-			     struct kl_finding *ret);
+		kl_rule rule;
 	} rules[] = {
-		{ KL_CAUSE_BETWEEN_LOSS, between_loss },
-		{ KL_CAUSE_PHONE_SIDE_LOSS, phone_side_loss },
-		{ KL_CAUSE_CUCM_SIDE_LOSS, cucm_side_loss },
-		{ KL_CAUSE_CUCM_SILENT, cucm_silent },
-		{ KL_CAUSE_FAILOVER_TOO_TIGHT, failover_too_tight },
-		{ KL_CAUSE_SEQUENCE_REWRITING, sequence_rewriting },
-		{ KL_CAUSE_ASYMMETRIC_PATH, asymmetric_path },
+		{ KL_CAUSE_MAC_AGEING, kl_rule_mac_ageing },
+		{ KL_CAUSE_MAC_FLUSH, kl_rule_mac_flush },
+		{ KL_CAUSE_IN_HOST_DROP, kl_rule_in_host_drop },
+		{ KL_CAUSE_MTU_BLACK_HOLE, kl_rule_mtu_black_hole },
+		{ KL_CAUSE_PROXY_ARP, kl_rule_proxy_arp },
+		{ KL_CAUSE_MIDDLEBOX_RESET, kl_rule_middlebox_reset },
+		{ KL_CAUSE_CUCM_SILENT, kl_rule_cucm_silent },
+		{ KL_CAUSE_CUCM_INITIATED, kl_rule_cucm_initiated },
+		{ KL_CAUSE_PHONE_INITIATED, kl_rule_phone_initiated },
+		{ KL_CAUSE_FAILOVER_TOO_TIGHT, kl_rule_failover_too_tight },
+		{ KL_CAUSE_BETWEEN_LOSS, kl_rule_between_loss },
+		{ KL_CAUSE_PHONE_SIDE_LOSS, kl_rule_phone_side_loss },
+		{ KL_CAUSE_CUCM_SIDE_LOSS, kl_rule_cucm_side_loss },
+		{ KL_CAUSE_SEQUENCE_REWRITING, kl_rule_sequence_rewriting },
+		{ KL_CAUSE_ASYMMETRIC_PATH, kl_rule_asymmetric_path },
 	};
-	struct facts facts = {};
+	_Static_assert(KL_COUNT(rules) == KL_CAUSES, "a rule for each cause");
+	_cleanup_free_ uint8_t *explained = calloc(d->lost_count ?: 1, sizeof(*explained));
+	struct kl_facts facts = { .d = d, .explained = explained };
 	size_t count = 0;
 
 	kl_sessions_visit(d->sessions, gather, &facts);
+	correlate(&facts);
 	for (size_t i = 0; i < KL_COUNT(rules); i++) {
 		ret[count] = (struct kl_finding){ .cause = rules[i].cause };
-		count += rules[i].rule(d, &facts, &ret[count]);
+		count += rules[i].rule(&facts, &ret[count]);
 	}
 	qsort(ret, count, sizeof(*ret), by_weight);
 	return count;

@@ -59,6 +59,7 @@ struct kl_finding {
 	bool fault;	 /* something to mend; else only good to know */
 	uint64_t phones; /* concerned */
 	uint64_t losses;
+	uint64_t own_losses; /* that nothing weightier explains already */
 	char explanation[KL_FINDING_TEXT];
 	char remedy[KL_FINDING_TEXT];
 	struct kl_finding_evidence evidence[KL_FINDING_EVIDENCE];
