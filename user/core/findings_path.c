@@ -191,11 +191,13 @@ bool kl_rule_mtu_black_hole(struct kl_facts *f, struct kl_finding *ret)
 		      "MTU is smaller, and the sender is not told (path MTU discovery fails).",
 		      s->above, s->direction == KL_TO_CUCM ? "to the CUCM" : "to the phones",
 		      s->below);
-	kl_remedy_is(ret,
-		     "Let ICMP \"fragmentation needed\" (IPv6: \"packet too big\") through on the "
-		     "way, or lower the TCP MSS at the tunnel or router there (ip tcp adjust-mss, "
-		     "nft tcp option maxseg) so that segments stay below %u bytes.",
-		     s->above);
+	kl_remedy_is(
+		ret,
+		"Find where the MTU is too small (a tunnel, a VPN, a switch port), raise it or let "
+		"ICMP \"fragmentation needed\" (IPv6: \"packet too big\") through, or lower the "
+		"TCP MSS there (ip tcp adjust-mss, nft tcp option maxseg) so that segments stay "
+		"below %u bytes.",
+		s->above);
 	return true;
 }
 
