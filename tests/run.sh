@@ -68,6 +68,7 @@ run fuzz-syslog "$BUILD/tests/fuzz/replay-syslog" tests/fuzz/corpus-syslog
 run kernel "$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus
 run lab tests/lab/self_test.sh
 run build tests/build.sh
+run html tests/report/html.sh
 for t in tests/captures/*.sh tests/net/*.sh; do
   name=$(basename "$t" .sh)
   [ "$name" = lib ] || run "$name" "$t"

@@ -175,11 +175,23 @@ static void put_verdict(FILE *out, const struct kl_diagnosis_record *r)
 
 /* ---- The counts ---- */
 
+/* With thin spaces between the thousands. */
+static void put_grouped(FILE *out, uint64_t n)
+{
+	if (n < 1000) {
+		fprintf(out, "%" PRIu64, n);
+		return;
+	}
+	put_grouped(out, n / 1000);
+	fprintf(out, "&#8239;%03" PRIu64, n % 1000);
+}
+
 static void put_tile(FILE *out, const char *name, uint64_t n, const char *class)
 {
-	fprintf(out, "<div%s%s%s><dt>%s</dt><dd>%" PRIu64 "</dd></div>\n",
-		class && n ? " class=\"" : "", class && n ? class : "", class && n ? "\"" : "",
-		name, n);
+	fprintf(out, "<div%s%s%s><dt>%s</dt><dd>", class && n ? " class=\"" : "",
+		class && n ? class : "", class && n ? "\"" : "", name);
+	put_grouped(out, n);
+	fputs("</dd></div>\n", out);
 }
 
 static void put_counts(FILE *out, const struct kl_diagnosis_record *r)

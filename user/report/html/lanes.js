@@ -107,7 +107,7 @@ function drawSeries(ctx, times, view, width, top, type) {
 	if (from === to) return 0;
 	ctx.fillStyle = colour(type);
 	if (to - from < width / 4) {
-		for (let i = from; i < to; i++) ctx.fillRect(Math.round((times[i] - view.from) * scale) - 0.75, y, 1.5, height);
+		for (let i = from; i < to; i++) ctx.fillRect(Math.round((times[i] - view.from) * scale), y, 1.5, height);
 		return to - from;
 	}
 	ctx.globalAlpha = 0.55;

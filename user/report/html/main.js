@@ -15,11 +15,11 @@ const lossTable = new Table(byId("losses"), "losses", [
 	{ name: "Kind", text: (l) => kindOf(l.kind) },
 	{ name: "Where", text: (l) => whereOf(l.where) + (l.probable ? " (probably)" : "") },
 	{ name: "Silent before", number: true, text: (l) => duration(l.idle), value: (l) => l.idle },
-	{ name: "Sent again", number: true, text: (l) => l.again, value: (l) => l.again },
+	{ name: "Sent again", number: true, onScreen: true, text: (l) => l.again, value: (l) => l.again },
 	{ name: "Got through", text: (l) => (l.through === null ? "" : clock(l.through / 1000)), value: (l) => l.through },
 	{ name: "Seq", number: true, text: (l) => l.seq, value: (l) => l.seq },
-	{ name: "Seq at CUCM", number: true, text: (l) => (l.seqOther === l.seq ? "same" : l.seqOther), value: (l) => l.seqOther },
-	{ name: "Length", number: true, text: (l) => l.length, value: (l) => l.length },
+	{ name: "Seq at CUCM", number: true, onScreen: true, text: (l) => (l.seqOther === l.seq ? "same" : l.seqOther), value: (l) => l.seqOther },
+	{ name: "Length", number: true, onScreen: true, text: (l) => l.length, value: (l) => l.length },
 	{ name: "Why", text: (l) => [dropOf(l), l.evidence].filter(Boolean).join("; ") },
 ], losses, data.losses_more, jump);
 
@@ -44,24 +44,27 @@ new Table(byId("phones"), "connections", [
 	{ name: "Address", text: (s) => `${s.address || ""}:${s.port}` },
 	{ name: "MAC", text: (s) => s.mac || "" },
 	{ name: "CUCM", text: (s) => `${s.cucm || ""}:${s.cucmPort}` },
-	{ name: "Role", text: (s) => s.role + (s.probable ? " (probably)" : "") },
-	{ name: "Keepalive", text: (s) => (s.kind ? kindOf(s.kind) : "") },
+	{ name: "Role", onScreen: true, text: (s) => s.role + (s.probable ? " (probably)" : "") },
+	{ name: "Keepalive", onScreen: true, text: (s) => (s.kind ? kindOf(s.kind) : "") },
 	{ name: "Period", number: true, text: (s) => (s.period ? duration(s.period) : ""), value: (s) => s.period },
 	count("Keepalives", "keepalives"), count("Answered", "answered"), count("Only acked", "acknowledgedOnly"),
 	count("Lost between", "lostBetween"), count("Before access", "lostPhone"), count("Beyond CUCM", "lostCucm"),
 	count("Not known", "lostUnknown"), count("Sent again", "again"),
 	{ name: "Answer p99", number: true, text: (s) => (s.answer === null ? "" : duration(s.answer / 1000)), value: (s) => s.answer },
-	{ name: "Ended", text: (s) => (s.closed === null ? "" : stamp(s.closed / 1000, 0)), value: (s) => s.closed },
-	{ name: "Its last failure", text: (s) => s.failure || "" },
+	{ name: "Ended", onScreen: true, text: (s) => (s.closed === null ? "" : stamp(s.closed / 1000, 0)), value: (s) => s.closed },
+	{ name: "Its last failure", onScreen: true, text: (s) => s.failure || "" },
 ], sessions, data.sessions_more, (s) => { if (s.lane !== null) { choose(lanes[s.lane]); byId("timeline").scrollIntoView(); } });
 
 addEventListener("beforeprint", () => {
+	onPaper = true;
+	drawLegend();
 	drawPaper();
+	onPaper = false;
 	for (const table of tables) table.onPaper();
-	document.documentElement.dataset.printed = byId("paper").querySelectorAll("canvas").length;
 });
 addEventListener("afterprint", () => {
 	byId("paper").replaceChildren();
+	drawLegend();
 	for (const table of tables) table.refresh();
 });
 

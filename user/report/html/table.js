@@ -10,16 +10,18 @@ function element(name, properties = {}, ...children) {
 	return node;
 }
 
-// columns: [{ name, text(row), value(row) (to sort by), number }]; go(row): on a click; may be absent.
+// columns: [{ name, text(row), value(row) (to sort by), number, onScreen (not on paper) }];
+// go(row): on a click; may be absent.
 class Table {
 	constructor(place, noun, columns, all, more, go) {
 		Object.assign(this, { columns, all, go, noun, more, order: all.map((_, i) => i), from: -1, to: -1, by: null, down: false });
 		this.find = element("input", { type: "search", placeholder: "Filter", ariaLabel: `Filter ${noun}` });
 		this.count = element("span", { className: "hint", role: "status" });
+		for (const c of columns) c.className = [c.number && "number", c.onScreen && "screen-only"].filter(Boolean).join(" ");
 		this.head = element("tr", {}, ...columns.map((c, i) => {
 			const button = element("button", { type: "button" }, c.name);
 			button.addEventListener("click", () => this.sort(i));
-			return element("th", { scope: "col", className: c.number ? "number" : "" }, button);
+			return element("th", { scope: "col", className: c.className }, button);
 		}));
 		this.body = element("tbody");
 		this.table = element("table", { ariaRowCount: String(all.length + 1) }, element("thead", {}, this.head), this.body);
@@ -80,7 +82,7 @@ class Table {
 		const row = this.all[i];
 		const node = element("tr", {}, ...this.columns.map((c) => {
 			const text = String(c.text(row) ?? "");
-			return element("td", { className: c.number ? "number" : "", title: text.length > 40 ? text : "" }, text);
+			return element("td", { className: c.className, title: text.length > 40 ? text : "" }, text);
 		}));
 		node.setAttribute("aria-rowindex", at + 2);
 		node.dataset.row = i;

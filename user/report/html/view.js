@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The timeline's window: which lanes, which time, and how a person moves in it.
 
-const whole = { from: -data.span_ms * 0.004 - 1, to: data.span_ms * 1.004 + 1 };
+const spanMs = Math.max(data.span_ms, 1000);
+const whole = { from: -spanMs * 0.004 - 1, to: spanMs * 1.004 + 1 };
 const NARROWEST = 2; // ms
 const view = { ...whole };
 let listed = lanes.slice(), chosen = null, drag = null, frame = 0;
@@ -99,13 +100,7 @@ function drawOverview() {
 	bars.forEach((n, i) => { if (n) { const h = 4 + (height - 18) * n / most; ctx.fillRect(i * 3, height - h, 2.4, h); } });
 	for (const a of alarms) if (a.t !== null && a.type === 0) glyph(ctx, "alarm", (a.t - whole.from) * scale, 6, 2.5);
 	for (const m of forAll) if (m.t !== null) glyph(ctx, "mac", (m.t - whole.from) * scale, 6, 2.5, m);
-	if (losses.length) {
-		ctx.font = "11px system-ui, sans-serif";
-		ctx.fillStyle = shade("--dim");
-		ctx.textAlign = "right";
-		ctx.fillText(`at most ${most}`, width - 4, 12);
-		ctx.textAlign = "left";
-	}
+	byId("overview-name").textContent = losses.length ? `Losses of all phones (highest bar: ${most})` : "No losses";
 	const from = (view.from - whole.from) * scale, to = (view.to - whole.from) * scale;
 	ctx.fillStyle = shade("--accent");
 	ctx.globalAlpha = 0.13;
@@ -117,6 +112,9 @@ function drawOverview() {
 
 function drawNow() {
 	frame = 0;
+	shades = null;
+	// The scroll bar takes its place from the lanes alone; the others must end where they do.
+	for (const row of document.querySelectorAll("#chart .row")) row.style.paddingRight = scroller.offsetWidth - scroller.clientWidth + "px";
 	drawOverview();
 	const a = prepare(axis, 26);
 	drawAxis(a.ctx, view, a.width, 26);
@@ -307,8 +305,7 @@ function drawLegend() {
 // On paper: the lanes of the phones that lost something, as they are shown, as far as fit.
 function drawPaper() {
 	const fit = listed.filter((l) => l.lost || l.unregistered).slice(0, 60), width = 1000, perSheet = 20;
-	const nodes = [], canvases = [];
-	onPaper = true;
+	const canvases = [];
 	for (let i = 0; i < fit.length; i += perSheet) {
 		const some = fit.slice(i, i + perSheet), sheet = document.createElement("canvas"), height = 26 + some.length * LANE;
 		sheet.width = width * 2;
@@ -336,11 +333,9 @@ function drawPaper() {
 		ctx.restore();
 		canvases.push(sheet);
 	}
-	onPaper = false;
 	const note = document.createElement("p");
 	note.textContent = `${byId("window").textContent}; times in ${zoneName()}; ${fit.length} phones with losses drawn.`;
-	nodes.push(note, ...canvases);
-	byId("paper").replaceChildren(...nodes);
+	byId("paper").replaceChildren(note, ...canvases);
 }
 
 function startTimeline() {
