@@ -98,6 +98,8 @@ def look_at_file(text, case):
         expect(f"{case}: losses drawn without a row", unlisted, max(0, LOSSES[case] - ROWS))
     drawn = sum(count_series(lane[7]) for lane in data["lanes"])
     expect(f"{case}: keepalives drawn are those of the sessions", drawn, sum(s[12] for s in data["sessions"]))
+    expect(f"{case}: messages of traces drawn", sum(count_series(lane[12]) for lane in data["lanes"]),
+           100 if case in ("small", "hostile") else 0)
     weights = [(lane[3], lane[1]) for lane in data["lanes"]]
     expect(f"{case}: the worst lanes first", weights, sorted(weights, reverse=True))
     if case == "hostile":

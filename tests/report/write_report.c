@@ -43,6 +43,18 @@ static void must(int r)
 	exit(1);
 }
 
+/* The list, with room for one more. */
+static void *grown(void *list, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return list;
+	*room = *room ? 2 * *room : 1024;
+	list = reallocarray(list, *room, size);
+	if (!list)
+		exit(1);
+	return list;
+}
+
 static uint64_t random_below(struct made *m, uint64_t bound)
 {
 	m->random ^= m->random << 13;
@@ -103,11 +115,8 @@ static void observe(struct made *m, uint64_t time_ns, uint64_t session, uint8_t 
 {
 	struct kl_diagnosis *d = &m->d;
 
-	if (d->observed_count == d->observed_room) {
-		d->observed_room = d->observed_room ? 2 * d->observed_room : 1024;
-		d->observed = reallocarray(d->observed, d->observed_room, sizeof(*d->observed));
-		must(d->observed ? 0 : -ENOMEM);
-	}
+	d->observed = grown(d->observed, d->observed_count, &d->observed_room,
+			    sizeof(*d->observed));
 	d->observed[d->observed_count++] = (struct kl_observed){
 		.time_ns = time_ns,
 		.session = session,
@@ -125,11 +134,7 @@ static struct kl_lost *lose(struct made *m, uint64_t time_ns, const struct kl_se
 	struct kl_diagnosis *d = &m->d;
 	struct kl_lost *l;
 
-	if (d->lost_count == d->lost_room) {
-		d->lost_room = d->lost_room ? 2 * d->lost_room : 64;
-		d->lost = reallocarray(d->lost, d->lost_room, sizeof(*d->lost));
-		must(d->lost ? 0 : -ENOMEM);
-	}
+	d->lost = grown(d->lost, d->lost_count, &d->lost_room, sizeof(*d->lost));
 	l = &d->lost[d->lost_count++];
 	*l = (struct kl_lost){
 		.time_ns = time_ns,
@@ -256,7 +261,8 @@ static void say_why(struct made *m)
 		"raise the ageing time of port Gi0/7 above 120 s, or allow unknown unicast on it");
 	struct kl_finding_evidence *e;
 
-	e = evidence(f, "14 of 16 losses had an aged MAC before them, of 240 delivered none", false);
+	e = evidence(f, "14 of 16 losses had an aged MAC before them, of 240 delivered none",
+		     false);
 	e->figure[e->figure_count++] = (struct kl_figure){ "fisher_p", 3.1e-19 };
 	e->figure[e->figure_count++] = (struct kl_figure){ "cases", 16 };
 	e = evidence(f, "the ageing time is between 24.0 s and 29.9 s", false);
@@ -310,22 +316,27 @@ static void small(struct made *m, const char *const device[3])
 	alarm_of(m, CLOCK_NS + 1700 * KL_NS_PER_S, s[1], 3);
 	alarm_of(m, CLOCK_NS + 2600 * KL_NS_PER_S, s[2], 0);
 	end_of(m, CLOCK_NS + 1702 * KL_NS_PER_S, s[1], KL_HOW_RST);
-	must(kl_evidence_arp(
-		&m->d.evidence,
-		&(struct kl_arp_conflict){ .time_ns = CLOCK_NS + 60 * KL_NS_PER_S,
-					   .address = kl_address_of(4, s[0]->ends.cucm),
-					   .mac_count = 2,
-					   .mac = { { 0, 0x50, 0x56, 0xaa, 0, 1 },
-						    { 0, 0x50, 0x56, 0xaa, 0, 2 } },
-					   .answers = { 20, 20 },
-					   .first_answers = { 17, 3 },
-					   .requests = 20 }));
+	must(kl_evidence_arp(&m->d.evidence, &(struct kl_arp_conflict){
+						     .time_ns = CLOCK_NS + 60 * KL_NS_PER_S,
+						     .address = kl_address_of(4, s[0]->ends.cucm),
+						     .mac_count = 2,
+						     .mac = { { 0, 0x50, 0x56, 0xaa, 0, 1 },
+							      { 0, 0x50, 0x56, 0xaa, 0, 2 } },
+						     .answers = { 20, 20 },
+						     .first_answers = { 17, 3 },
+						     .requests = 20 }));
 	must(kl_evidence_ageing(&m->d.evidence,
 				&(struct kl_ageing_evidence){ .time_ns = CLOCK_NS + 1,
 							      .ageing_ms = 25000,
 							      .source = KL_MAC_FROM_SNMP,
 							      .port = "Gi0/7",
 							      .told_by = "10.98.0.2" }));
+	for (unsigned i = 0; i < 100; i++)
+		must(kl_evidence_trace(&m->d.evidence,
+				       &(struct kl_trace_message){
+					       .time_ns = CLOCK_NS + (i * 30 + 7) * KL_NS_PER_S,
+					       .session = s[1]->id,
+					       .kind = KL_SCCP_KEEPALIVE }));
 	m->d.total.direction[KL_TO_CUCM].lost_between = 15;
 	m->d.inferred[KL_TO_CUCM][KL_PHONE_SIDE] = 1;
 	say_why(m);
@@ -357,7 +368,8 @@ static void hostile(struct made *m)
 	evidence(f, "</ul></section></main></body><iframe src=http://192.0.2.1/>", true);
 	snprintf(a.name, sizeof(a.name), "</script><script>document.title='broken'");
 	snprintf(a.device, sizeof(a.device), "%s", nasty[0]);
-	snprintf(a.last_signal, sizeof(a.last_signal), "\xe2\x80\xae\xc0\xaf\xed\xa0\x80\xf4\x90\x80");
+	snprintf(a.last_signal, sizeof(a.last_signal),
+		 "\xe2\x80\xae\xc0\xaf\xed\xa0\x80\xe2\x80\xac\xf4\x90\x80");
 	must(kl_evidence_alarm(&m->d.evidence, &a));
 	mac_event(m, CLOCK_NS + 120 * KL_NS_PER_S, 1, KL_MAC_FLUSHED, "</script>\n\t\x01&lt;");
 }
@@ -415,18 +427,12 @@ static void large(struct made *m)
 	say_why(m);
 }
 
+/* Both lists have the time first. */
 static int by_time(const void *a, const void *b)
 {
-	const struct kl_observed *x = a, *y = b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
-}
-
-static int lost_by_time(const void *a, const void *b)
-{
-	const struct kl_lost *x = a, *y = b;
-
-	return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+	return x < y ? -1 : x > y;
 }
 
 /* What kl_diagnosis_finish() would have done. */
@@ -440,7 +446,7 @@ static void finish(struct made *m)
 		d->last_ns = d->observed[d->observed_count - 1].time_ns;
 	}
 	if (d->lost_count)
-		qsort(d->lost, d->lost_count, sizeof(*d->lost), lost_by_time);
+		qsort(d->lost, d->lost_count, sizeof(*d->lost), by_time);
 	kl_evidence_sort(&d->evidence);
 	for (size_t i = 0; i < d->observed_count; i++)
 		d->total.direction[d->observed[i].direction].sent++;

@@ -3,20 +3,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "core/names.h"
 #include "report/html_lanes.h"
+#include "report/html_series.h"
 #include "report/html_text.h"
-
-/* The series of a lane: copies by direction, those sent again, and losses without a row. */
-enum {
-	SERIES_AGAIN = KL_DIRECTIONS,
-	SERIES_UNLISTED = 2 * KL_DIRECTIONS,
-	SERIES,
-};
 
 struct data {
 	FILE *out;
@@ -59,11 +51,6 @@ void kl_html_range(const struct kl_diagnosis_record *r, uint64_t *ret_first_ns,
 static int64_t since_base_us(const struct data *w, uint64_t time_ns)
 {
 	return (int64_t)((time_ns + w->offset_ns) / 1000) - w->base_ms * 1000;
-}
-
-static int64_t since_base_ms(const struct data *w, uint64_t time_ns)
-{
-	return (int64_t)((time_ns + w->offset_ns) / 1000000) - w->base_ms;
 }
 
 static void put_time(const struct data *w, uint64_t time_ns)
@@ -342,122 +329,6 @@ static void put_sessions(struct data *w)
 	end_list(w, "sessions", 0);
 }
 
-/* ---- Lanes ---- */
-
-/* The items of the series: the observed copies, and behind them the losses without a row. */
-static size_t items(const struct data *w)
-{
-	size_t unlisted = w->d->lost_count > KL_HTML_ROWS ? w->d->lost_count - KL_HTML_ROWS : 0;
-
-	return w->d->observed_count + unlisted;
-}
-
-static const struct kl_lost *unlisted_loss(const struct data *w, size_t item)
-{
-	return &w->d->lost[KL_HTML_ROWS + item - w->d->observed_count];
-}
-
-static uint64_t item_time_ns(const struct data *w, size_t item)
-{
-	return item < w->d->observed_count ? w->d->observed[item].time_ns
-					   : unlisted_loss(w, item)->time_ns;
-}
-
-static size_t series_of(const struct data *w, size_t item)
-{
-	const struct kl_observed *o = &w->d->observed[item];
-	size_t lane;
-
-	if (item >= w->d->observed_count) {
-		lane = kl_html_lane_of(&w->lanes, unlisted_loss(w, item)->conn_id);
-		return lane == KL_NO_LANE ? KL_NO_LANE : lane * SERIES + SERIES_UNLISTED;
-	}
-	lane = o->lost ? KL_NO_LANE : kl_html_lane_of(&w->lanes, o->session);
-	if (lane == KL_NO_LANE)
-		return KL_NO_LANE;
-	return lane * SERIES + (o->again ? SERIES_AGAIN : 0) + o->direction;
-}
-
-/* The items by their series: ret_end[i] is behind the last one of series i. */
-static int sort_items(const struct data *w, uint32_t **ret_index, size_t **ret_end)
-{
-	size_t series = w->lanes.count * SERIES, sum = 0, count = items(w);
-	uint32_t *index = malloc((count + 1) * sizeof(*index));
-	size_t *end = calloc(series + 1, sizeof(*end));
-
-	*ret_index = index;
-	*ret_end = end;
-	if (!index || !end)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		size_t s = series_of(w, i);
-
-		if (s != KL_NO_LANE)
-			end[s]++;
-	}
-	for (size_t s = 0; s < series; s++) {
-		size_t n = end[s];
-
-		end[s] = sum;
-		sum += n;
-	}
-	for (size_t i = 0; i < count; i++) {
-		size_t s = series_of(w, i);
-
-		if (s != KL_NO_LANE)
-			index[end[s]++] = (uint32_t)i;
-	}
-	return 0;
-}
-
-static void put_lane_head(const struct data *w, const struct kl_html_lane *l)
-{
-	const struct kl_html_connection *c = &w->lanes.connection[l->first_connection];
-	size_t last = SIZE_MAX;
-
-	fprintf(w->out, "[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, l->keepalives, l->lost,
-		l->again, l->unregistered);
-	put_text(w, l->device);
-	put_address(w, &l->address);
-	fputs(",[", w->out);
-	for (size_t i = 0; i < l->connections; i++) {
-		if (c[i].mac_index == SIZE_MAX || c[i].mac_index == last)
-			continue;
-		fprintf(w->out, "%s%zu", last == SIZE_MAX ? "" : ",", c[i].mac_index);
-		last = c[i].mac_index;
-	}
-	fputs("]", w->out);
-}
-
-static int put_lanes(struct data *w)
-{
-	uint32_t *index = NULL;
-	size_t *end = NULL, next = 0;
-	int r = sort_items(w, &index, &end);
-
-	fputs(",\n\"lanes\":[", w->out);
-	for (size_t lane = 0; !r && lane < w->lanes.count; lane++) {
-		fputs(lane ? ",\n" : "\n", w->out);
-		put_lane_head(w, &w->lanes.lane[lane]);
-		for (size_t i = 0; i < SERIES; i++) {
-			size_t stop = end[lane * SERIES + i];
-			struct kl_html_series series;
-
-			fputc(',', w->out);
-			kl_html_series_begin(&series, w->out);
-			for (; next < stop; next++)
-				kl_html_series_add(&series,
-						   since_base_ms(w, item_time_ns(w, index[next])));
-			kl_html_series_end(&series);
-		}
-		fputc(']', w->out);
-	}
-	fputc(']', w->out);
-	free(index);
-	free(end);
-	return r;
-}
-
 /* ---- All of it ---- */
 
 static void put_names(const struct data *w)
@@ -499,8 +370,9 @@ int kl_html_data(FILE *out, const struct kl_diagnosis_record *r)
 		put_conflicts(&w);
 		put_ageing(&w);
 		put_sessions(&w);
-		error = put_lanes(&w);
-		fputs("}", out);
+		fputs(",\n\"lanes\":[", out);
+		error = kl_html_put_lanes(out, w.d, &w.lanes, w.offset_ns, w.base_ms);
+		fputs("]}", out);
 	}
 	kl_html_lanes_done(&w.lanes);
 	return error;

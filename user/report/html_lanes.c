@@ -11,8 +11,8 @@ static void add_connection(struct kl_html_lanes *l, const struct kl_html_connect
 {
 	if (l->connection_count == l->connection_room) {
 		size_t room = l->connection_room ? 2 * l->connection_room : 64;
-		struct kl_html_connection *grown =
-			reallocarray(l->connection, room, sizeof(*grown));
+		struct kl_html_connection *grown = reallocarray(l->connection, room,
+								sizeof(*grown));
 
 		if (!grown) {
 			l->failed = true;
@@ -96,8 +96,8 @@ static int gather(struct kl_html_lanes *l, const struct kl_diagnosis *d)
 		kl_sessions_visit(d->sessions, meet_session, l);
 	for (size_t i = 0; i < d->lost_count; i++) {
 		const struct kl_lost *lost = &d->lost[i];
-		struct kl_html_connection c =
-			connection_of(lost->conn_id, &lost->ends, lost->device, lost->mac);
+		struct kl_html_connection c = connection_of(lost->conn_id, &lost->ends,
+							    lost->device, lost->mac);
 
 		if (!d->sessions || !kl_sessions_find(d->sessions, lost->conn_id))
 			add_connection(l, &c);
@@ -123,8 +123,8 @@ static void name_by_address(struct kl_html_lanes *l)
 	for (size_t i = 0; i < l->connection_count; i = end) {
 		size_t named = i;
 
-		for (end = i; end < l->connection_count &&
-			      !compare_address(&c[i].address, &c[end].address);
+		for (end = i;
+		     end < l->connection_count && !compare_address(&c[i].address, &c[end].address);
 		     end++)
 			;
 		while (named < end && !c[named].device[0])
@@ -316,7 +316,7 @@ size_t kl_html_lane_of_alarm(const struct kl_html_lanes *l, const struct kl_alar
 	size_t lane = a->session ? kl_html_lane_of(l, a->session) : KL_NO_LANE;
 
 	for (size_t i = 0; lane == KL_NO_LANE && a->device[0] && i < l->count; i++) {
-		if (!strcmp(l->lane[i].device, a->device))
+		if (l->lane[i].device && !strcmp(l->lane[i].device, a->device))
 			lane = i;
 	}
 	for (size_t i = 0; lane == KL_NO_LANE && a->address.family && i < l->count; i++) {

@@ -82,8 +82,8 @@ void kl_html_put_json(FILE *out, const char *text)
 		uint32_t c = next_character(p, &length);
 
 		if (c >= 0x10000)
-			fprintf(out, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + ((c - 0x10000) >> 10),
-				0xdc00 + ((c - 0x10000) & 0x3ff));
+			fprintf(out, "\\u%04" PRIx32 "\\u%04" PRIx32,
+				0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
 		else if (c >= 0x7f || c < 0x20 || strchr("\"\\<>&'", (int)c))
 			fprintf(out, "\\u%04" PRIx32, c);
 		else
@@ -124,7 +124,7 @@ void kl_html_series_add(struct kl_html_series *s, int64_t value)
 {
 	int64_t step = s->count ? value - s->last : 0;
 	int64_t n = s->count ? step - s->step : value;
-	uint64_t left = n < 0 ? ((uint64_t)-(n + 1) << 1 | 1) : (uint64_t)n << 1;
+	uint64_t left = n < 0 ? ((uint64_t) - (n + 1) << 1 | 1) : (uint64_t)n << 1;
 
 	for (; left >= 0x80; left >>= 7)
 		put_byte(s, (uint8_t)(left | 0x80));

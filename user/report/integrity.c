@@ -36,7 +36,8 @@ static void tell_pairing(struct words *w, const struct kl_diagnosis *d)
 		[KL_PAIR_STEP] = "about when one of the clocks was set",
 		[KL_PAIR_NO_CLOCK] = "while too little in common told the clocks' difference",
 		[KL_PAIR_NO_PARTNER] = "of connections that the other capture does not have",
-		[KL_PAIR_REWRITTEN] = "of connections whose sequence numbers differ, by no constant",
+		[KL_PAIR_REWRITTEN] =
+			"of connections whose sequence numbers differ, by no constant",
 		[KL_PAIR_ONE_SIDED] = "of connections seen there in the other direction only",
 		[KL_PAIR_ACKNOWLEDGED] = "acknowledged by the receiver, but not seen to arrive",
 		[KL_PAIR_UNSEEN] = "of connections that the other capture does not see any more",

@@ -4,10 +4,11 @@
 
 // A lane from top to bottom: what happened to the phone, its keepalives, their answers.
 const LANE = 34;
-const places = { mac: 8, alarm: 8, end: 17, keepalive: [13, 9], loss: 18, answer: [23, 6], again: 26 };
+const places = { mac: 8, alarm: 8, end: 17, keepalive: [13, 9], loss: 18, answer: [23, 6], again: 26, traced: [30, 3] };
 const types = {
 	keepalive: { label: "keepalives", light: "#0072b2", dark: "#56a5dc" },
 	answer: { label: "answers", light: "#7a8fa3", dark: "#7f93a6" },
+	traced: { label: "in the CUCM's traces", light: "#00694d", dark: "#2fc89a" },
 	again: { label: "sent again", light: "#b97f00", dark: "#e69f00" },
 	loss: { label: "losses", light: "#c43c00", dark: "#ff7a33" },
 	mac: { label: "MAC events", light: "#9b3b86", dark: "#e08bc4" },
@@ -34,7 +35,7 @@ const forAll = macEvents.filter((m) => m.index === null && !m.mac);
 
 function open(lane) {
 	if (lane.series) return lane;
-	const [keepalives, answers, againUp, againDown, unlisted] = lane.packed.map(unpack);
+	const [keepalives, answers, againUp, againDown, unlisted, traced] = lane.packed.map(unpack);
 	const marks = [];
 	const add = (type, t, say) => { if (t !== null) marks.push({ t, type, say }); };
 	for (const l of lossesOf[lane.index]) add("loss", l.t, () => sayLoss(l));
@@ -47,7 +48,7 @@ function open(lane) {
 		for (const m of macEventsOf[i])
 			if (m.t !== null) marks.push({ t: m.t, type: "mac", happening: m.happening, say: () => sayMac(m) });
 	marks.sort((a, b) => a.t - b.t);
-	lane.series = { keepalive: keepalives.sort(), answer: answers.sort() };
+	lane.series = { keepalive: keepalives.sort(), answer: answers.sort(), traced: traced.sort() };
 	lane.marks = marks;
 	lane.packed = null;
 	return lane;
@@ -57,7 +58,7 @@ function open(lane) {
 
 function glyph(ctx, type, x, y, r, mark) {
 	ctx.fillStyle = shade("--card");
-	if (type !== "end" && type !== "keepalive" && type !== "answer") {
+	if (type !== "end" && !Array.isArray(places[type])) {
 		ctx.beginPath();
 		ctx.arc(x, y, r + 2, 0, 7);
 		ctx.fill();
@@ -94,7 +95,8 @@ function glyph(ctx, type, x, y, r, mark) {
 		ctx.fillRect(x - 1, y - r - 3, 2, r + 3);
 		break;
 	case "answer":
-		ctx.fillRect(x - 1, y, 2, r + 3);
+	case "traced":
+		ctx.fillRect(x - 1, y, 2, type === "traced" ? 3 : r + 3);
 		break;
 	}
 }
@@ -159,6 +161,7 @@ function drawLane(ctx, lane, view, width, y) {
 	open(lane);
 	if (shown.keepalive) n += drawSeries(ctx, lane.series.keepalive, view, width, y, "keepalive");
 	if (shown.answer) n += drawSeries(ctx, lane.series.answer, view, width, y, "answer");
+	if (shown.traced) n += drawSeries(ctx, lane.series.traced, view, width, y, "traced");
 	return n + drawMarks(ctx, lane.marks, view, width, y);
 }
 

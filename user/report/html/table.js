@@ -31,10 +31,12 @@ class Table {
 		this.box.after(this.none);
 		this.find.addEventListener("input", () => this.filter());
 		this.box.addEventListener("scroll", () => this.draw());
-		this.body.addEventListener("click", (event) => {
+		const follow = (event) => {
 			const row = event.target.closest("tr.go");
-			if (row && go) go(this.all[row.dataset.row]);
-		});
+			if (row && go && (event.type === "click" || event.key === "Enter")) go(this.all[row.dataset.row]);
+		};
+		this.body.addEventListener("click", follow);
+		this.body.addEventListener("keydown", follow);
 		this.filter();
 		tables.push(this);
 	}
@@ -86,7 +88,10 @@ class Table {
 		}));
 		node.setAttribute("aria-rowindex", at + 2);
 		node.dataset.row = i;
-		if (this.go) node.className = "go";
+		if (this.go) {
+			node.className = "go";
+			node.tabIndex = 0;
+		}
 		return node;
 	}
 	spacer(rows) {

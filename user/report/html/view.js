@@ -201,17 +201,19 @@ function nearest(list, t, reach, at) {
 function whatIs(lane, x, y) {
 	const pixel = (view.to - view.from) / canvas.clientWidth, t = timeAt(canvas, x), found = [];
 	const time = (m) => m.t;
+	const names = { keepalive: "keepalive to CUCM", answer: "answer to phone", traced: "received by the CUCM's application" };
 	open(lane);
 	for (let i = lower(lane.marks, t - 9 * pixel, time); i < lane.marks.length && lane.marks[i].t <= t + 7 * pixel; i++)
 		if (shown[lane.marks[i].type]) found.push(lane.marks[i]);
 	for (const m of forAll)
 		if (shown.mac && Math.abs(m.t - t) < 4 * pixel) found.push({ t: m.t, type: "mac", say: () => sayMac(m) });
 	if (found.length) return found;
-	for (const type of y < places.answer[0] ? ["keepalive", "answer"] : ["answer", "keepalive"]) {
+	const order = y < places.answer[0] ? ["keepalive", "answer", "traced"] : y < places.traced[0] ? ["answer", "keepalive", "traced"] : ["traced", "answer", "keepalive"];
+	for (const type of order) {
 		const near = shown[type] && nearest(lane.series[type], t, 5 * pixel, (v) => v);
 		if (!near) continue;
 		const list = lane.series[type], i = lower(list, near.item);
-		return [{ t: near.item, type, say: () => (type === "keepalive" ? "keepalive to CUCM" : "answer to phone")
+		return [{ t: near.item, type, say: () => names[type]
 			+ (i ? `\n${duration(near.item - list[i - 1])} after the one before` : "") }];
 	}
 	return [];
@@ -244,7 +246,7 @@ function choose(lane) {
 		const top = listed.indexOf(chosen) * LANE;
 		if (top < scroller.scrollTop) scroller.scrollTop = top;
 		else if (top + LANE > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + LANE - scroller.clientHeight;
-		byId("said").textContent = `${chosen.name}: ${chosen.lost} lost, ${chosen.again} sent again, ${chosen.unregistered} unregistrations`;
+		byId("said").textContent = `${chosen.name}: ${chosen.lost} lost, ${chosen.again} sent again, unregistered ${chosen.unregistered} ${chosen.unregistered === 1 ? "time" : "times"}`;
 	}
 	draw();
 }
@@ -281,7 +283,9 @@ const keys = {
 
 function legend() {
 	const box = byId("legend");
+	const traced = lanes.some((l) => l.packed[5]);
 	for (const type of Object.keys(types)) {
+		if (type === "traced" && !traced) continue;
 		const label = document.createElement("label"), check = document.createElement("input"), icon = document.createElement("canvas");
 		check.type = "checkbox";
 		check.checked = true;
