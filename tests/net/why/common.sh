@@ -13,7 +13,7 @@ site() {
 
 # diagnose_start SECONDS OPTION…: in the box; ends by itself. Returns once it is counting.
 diagnose_start() {
-  local seconds=$1 tries=150
+  local seconds=$1 tries=600
   shift
   lab_bg box "$WORK/diagnose.err" "$KALOSS" diagnose --access acc0 --cucm cucm0 --for "${seconds}s" \
     --format json --output "$WORK/document" "$@"
