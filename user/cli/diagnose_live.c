@@ -187,7 +187,6 @@ static void take_totals(struct live_diagnosis *l)
 	l->d.phones = run->most_phones;
 	l->d.first_ns = run->start_ns;
 	l->d.last_ns = run->now_ns;
-	l->d.sessions = run->sessions;
 }
 
 static int report(struct live_diagnosis *l, bool *ret_fault)
@@ -294,6 +293,7 @@ int kl_diagnose_live(const struct kl_options *o)
 		.format = kl_diagnose_format(o),
 	};
 	r = kl_run_open(&l.run);
+	l.d.sessions = l.run.sessions;
 	if (!r)
 		r = diagnose(&l, &fault);
 	if (l.run.error)
