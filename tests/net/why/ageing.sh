@@ -154,3 +154,28 @@ flush() {
   first_is flush mac_flush high
   not_found flush mac_ageing mtu_black_hole
 }
+
+# A switch outside does so, and says it by traps.
+flush_switch() {
+  local n forgetter teller
+  site routed 6
+  server_start sip --expires 10000 --options $OPTIONS_AFTER
+  passing core srv0 $OPTI options
+  for n in 1 2 3 4 5 6; do passing "phone$n" eth0 $OPTI options; done
+  lab_bridge_ageing switch 300 p1 p2 p3 p4 p5 p6
+  _lab_addr switch br0 10.1.200.1/16
+  diagnose_start 20 --trap 10.1.0.1:1162
+  lab_bg switch "$WORK/teller" "$ROOT/tests/net/why/tell_removals.sh" udp:10.1.0.1:1162
+  teller=$LAB_LAST_PID
+  lab_bg switch "$WORK/forgetter" bash -c 'RANDOM=11; while sleep 0.3; do
+    n=$((RANDOM % 6 + 1)); bridge fdb del 00:24:14:00:00:0$n dev p$n master; done'
+  forgetter=$LAB_LAST_PID
+  phones 1 6 sip --refresh 3000 --duration 60000
+  diagnose_end flush_switch 1
+  lab_stop "$forgetter"
+  lab_stop "$teller"
+  expect "flush_switch: OPTIONS that the switch lost" "$(options_lost)" -ge 12
+  expect "flush_switch: traps" "$(grep -c '^told' "$WORK/teller")" -ge 12
+  first_is flush_switch mac_flush high
+  not_found flush_switch mac_ageing in_host_drop mtu_black_hole
+}

@@ -39,8 +39,14 @@ inputs() {
   site routed 4
   server_start sccp
   install -m 600 /dev/stdin "$WORK/users" <<<"bob SHA bobs-secret AES bobs-other-secret"
-  start_watch --trap 10.2.0.1:1162 --trap-community site --trap-auth "$WORK/users" \
-    --syslog 10.2.0.1:5514
+  lab_bg box "$WORK/watch.err" "$KALOSS" watch --access acc0 --cucm cucm0 --format jsonl \
+    --output "$WORK/records" --trap 10.2.0.1:1162 --trap-community site \
+    --trap-auth "$WORK/users" --syslog 10.2.0.1:5514
+  WATCH=$LAB_LAST_PID
+  lab_wait_for "$WORK/records" '"type":"tick"' 60 || {
+    fail "watch did not start: $(cat "$WORK/watch.err")"
+    return
+  }
   # Phone 1 loses every second keepalive in this host; the others lose nothing.
   lab_in box nft -f - <<-EOT
 	table inet lab {

@@ -124,3 +124,18 @@ EOT
   says mtu mtu_black_hole remedy MTU
   not_found mtu mac_ageing mac_flush proxy_arp in_host_drop cucm_silent middlebox_reset
 }
+
+# Nothing is wrong, and Ctrl-C comes before the time is over: a report on what there is.
+healthy() {
+  site routed 6
+  server_start sccp
+  diagnose_start 300
+  phones 1 6 sccp --period 400 --duration 60000
+  sleep 3
+  kill -INT "$DIAGNOSIS"
+  diagnose_end healthy 0
+  expect "healthy: findings" "$(asked '.findings | length')" -eq 0
+  expect "healthy: losses" "$(asked '.timeline | length')" -eq 0
+  expect "healthy: phones" "$(asked '.phones | length')" -eq 6
+  between "healthy: seconds" "$(asked .summary.duration_s)" 4 60
+}
