@@ -317,9 +317,13 @@ bench-captures: $(CAPTURES_BENCH)
 
 # ---- upkeep ----
 
-lint: include-directions $(SKELETONS) $(PAGE)
+lint: include-directions $(patsubst %.c,$(BUILD)/%.tidy,$(LIB_SOURCES) user/main.c)
 	clang-format --dry-run -Werror $(FORMATTED)
-	clang-tidy --quiet $(LIB_SOURCES) user/main.c -- -std=gnu17 $(ALL_CPPFLAGS)
+
+# Looked at again when it, or a header of it, has changed.
+$(BUILD)/%.tidy: %.c $(BUILD)/%.o .clang-tidy
+	clang-tidy --quiet $< -- -std=gnu17 $(ALL_CPPFLAGS)
+	@touch $@
 
 format:
 	clang-format -i $(FORMATTED)

@@ -7,5 +7,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
-make --no-print-directory -j"$(nproc)" test-tools lint
+make --no-print-directory -j"$(nproc)" test-tools
 exec tests/run.sh "$@"

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs every test that is built, one after the other, and ends with one line that counts them all:
-# "N passed, N failed" (", N skipped"). Each test prints such a line itself, or is one test.
+# Runs every test that is built, and ends with one line that counts them all: "N passed, N failed"
+# (", N skipped"). Each test prints such a line itself, or is one test. Most of them wait for real
+# time to pass, so they run in three lanes beside each other; those that are held to the clock of
+# real TCP run alone before that.
 #
 #   tests/run.sh [--no-skips] [NAME…]    names as printed: unit, fuzz, kernel, exact, …
 set -u
@@ -12,39 +14,8 @@ no_skips=false
 [ "${1:-}" != --no-skips ] || { no_skips=true; shift; }
 wanted=" $* "
 passed=0 failed=0 skipped=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-
-# count NAME STATUS: adds up what the test said in its last line; 77 is a skip.
-count() {
-  local name=$1 status=$2 line p f
-  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
-  if [ "$status" -eq 77 ]; then
-    grep -E '^SKIP' "$log"
-    if $no_skips; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
-    return
-  fi
-  p=${line%% passed*} f=${line#*, } f=${f%% failed*}
-  [ -n "$line" ] || { p=0 f=0; }
-  # A test that fails without saying where is one failure; so is one that says nothing at all.
-  [ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
-  [ "$status" -ne 0 ] || [ $((p + f)) -gt 0 ] || f=1
-  passed=$((passed + p)) failed=$((failed + f))
-}
-
-# run NAME COMMAND…
-run() {
-  local name=$1 status start=$SECONDS
-  shift
-  [ "$wanted" = "  " ] || [[ $wanted == *" $name "* ]] || return 0
-  echo "== $name"
-  "$@" >"$log" 2>&1 </dev/null
-  status=$?
-  # What passed is of no interest, once it is many.
-  grep -vE '^(ok |ok$)' "$log"
-  count "$name" $status
-  echo "   $((SECONDS - start)) s"
-}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 
 # Criterion's own summary line, turned into ours.
 unit() {
@@ -59,19 +30,93 @@ unit() {
   return $status
 }
 
-run unit unit
-run pair "$BUILD/tests/pair/truth"
-run fuzz "$BUILD/tests/fuzz/replay" tests/fuzz/corpus
-run fuzz-capture "$BUILD/tests/fuzz/replay-capture" tests/fuzz/corpus-capture
-run fuzz-session "$BUILD/tests/fuzz/replay-session" tests/fuzz/corpus-session
-run fuzz-syslog "$BUILD/tests/fuzz/replay-syslog" tests/fuzz/corpus-syslog
-run kernel "$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus
-run lab tests/lab/self_test.sh
-run build tests/build.sh
-run html tests/report/html.sh
+# command NAME: what a test is, by its name.
+command_of() {
+  local t
+  case $1 in
+  unit) command=(unit) ;;
+  lint) command=(nice make --no-print-directory --keep-going -j2 lint) ;;
+  pair) command=("$BUILD/tests/pair/truth") ;;
+  history) command=("$BUILD/tests/history/chance") ;;
+  kernel) command=("$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus) ;;
+  fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
+  fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
+  lab) command=(tests/lab/self_test.sh) ;;
+  build) command=(tests/build.sh) ;;
+  html) command=(tests/report/html.sh) ;;
+  *)
+    for t in tests/captures/"$1".sh tests/net/"$1".sh; do
+      [ ! -e "$t" ] || command=("$t")
+    done
+    ;;
+  esac
+}
+
+# run NAME…: one after the other, each into its log.
+run() {
+  local name start command
+  for name; do
+    [ "$wanted" = "  " ] || [[ $wanted == *" $name "* ]] || continue
+    command_of "$name"
+    start=$SECONDS
+    "${command[@]}" >"$logs/$name" 2>&1 </dev/null
+    echo "$? $((SECONDS - start))" >"$logs/$name.status"
+  done
+}
+
+# count NAME…: shows what they said, and adds up their last lines; status 77 is a skip.
+count() {
+  local name status seconds line p f
+  for name; do
+    [ -e "$logs/$name.status" ] || continue
+    read -r status seconds <"$logs/$name.status"
+    echo "== $name"
+    # What passed is of no interest, once it is many.
+    grep -vE '^(ok |ok$)' "$logs/$name"
+    echo "   $seconds s"
+    if [ "$status" -eq 77 ]; then
+      if $no_skips; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
+      continue
+    fi
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$logs/$name" | tail -1)
+    p=${line%% passed*} f=${line#*, } f=${f%% failed*}
+    [ -n "$line" ] || p=0 f=0
+    # lint says nothing but what is wrong.
+    [ "$name$status" != lint0 ] || p=1
+    # A test that fails without saying where is one failure; so is one that says nothing at all.
+    [ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+    [ "$status" -ne 0 ] || [ $((p + f)) -gt 0 ] || f=1
+    passed=$((passed + p)) failed=$((failed + f))
+  done
+}
+
+alone=(unit kernel sessions soak)
+lanes=("exact no_false_loss nothing_left special bad_input traps syslog"
+  "check why lab html evidence_host build usage study damage pairs pair history fuzz"
+  "lint")
+for corpus in tests/fuzz/corpus-*; do
+  lanes[1]+=" fuzz-${corpus#*/corpus-}"
+done
+# Whatever is there and named nowhere would be left out without a word.
 for t in tests/captures/*.sh tests/net/*.sh; do
-  name=$(basename "$t" .sh)
-  [ "$name" = lib ] || run "$name" "$t"
+  t=$(basename "$t" .sh)
+  [ "$t" = lib ] || [[ " ${alone[*]} ${lanes[*]} " == *" $t "* ]] || lanes[1]+=" $t"
+done
+
+for t in "${alone[@]}"; do
+  run "$t"
+  count "$t"
+done
+pids=()
+for lane in "${lanes[@]}"; do
+  # shellcheck disable=SC2086 # a list
+  run $lane &
+  pids+=($!)
+done
+for i in "${!lanes[@]}"; do
+  wait "${pids[$i]}"
+  # shellcheck disable=SC2086
+  count ${lanes[$i]}
 done
 if [ $skipped -gt 0 ]; then
   echo "$passed passed, $failed failed, $skipped skipped"
