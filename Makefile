@@ -205,7 +205,8 @@ $(BUILD)/tests/fuzz/fuzz: $(FUZZ_TARGET) $(FUZZ_HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
 
-$(BUILD)/tests/fuzz/make-corpus: $(BUILD)/tests/fuzz/make_corpus.o $(BUILD)/tests/packets/packets.o
+$(BUILD)/tests/fuzz/make-corpus: $(addprefix $(BUILD)/tests/,fuzz/make_corpus.o packets/packets.o \
+		packets/neighbours.o)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 # The same for captures: what reads them is compiled anew, to be watched by the sanitizers.

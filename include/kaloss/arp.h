@@ -117,8 +117,8 @@ KL_INLINE __u32 kl_nd_read(const __u8 *frame, __u32 ip, __u32 end, __u32 wire_le
 	__u32 len = kl_be16(p + 4), type = icmp[0], options = ip + 40 + KL_ND_LEN;
 	bool asks = type == KL_ND_SOLICITATION, found, from_nobody;
 
-	if (p[0] >> 4 != 6 || p[7] != 255 || icmp[1] || len < KL_ND_LEN ||
-	    ip + 40 + len > wire_len || icmp[8] == 0xff)
+	if (p[7] != 255 || icmp[1] || len < KL_ND_LEN || ip + 40 + len > wire_len ||
+	    icmp[8] == 0xff)
 		return KL_ARP_BAD;
 	if (end > ip + 40 + len)
 		end = ip + 40 + len;
@@ -171,7 +171,8 @@ KL_INLINE __u32 kl_arp_decode(const __u8 *frame, __u32 len, __u32 wire_len, __u1
 	KL_MEMCPY(ret->frame_mac, frame + 6, 6);
 	if (type == KL_ETHERTYPE_ARP)
 		return len < off + KL_ARP_LEN ? KL_ARP_BAD : kl_arp_read(frame, frame + off, ret);
-	if (type != KL_ETHERTYPE_IPV6 || len < off + 41 || frame[off + 6] != KL_IPPROTO_ICMPV6 ||
+	if (type != KL_ETHERTYPE_IPV6 || len < off + 41 || frame[off] >> 4 != 6 ||
+	    frame[off + 6] != KL_IPPROTO_ICMPV6 ||
 	    (frame[off + 40] != KL_ND_SOLICITATION && frame[off + 40] != KL_ND_ADVERTISEMENT))
 		return KL_ARP_NOT;
 	return len < off + 40 + KL_ND_LEN ? KL_ARP_BAD : kl_nd_read(frame, off, len, wire_len, ret);

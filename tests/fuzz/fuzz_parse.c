@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fuzzer's target: a frame is parsed, and its payload classified, as a hook would do it.
+ * The fuzzer's target: a frame is parsed, and its payload classified, as a hook would do it; or it
+ * is looked at for ARP and neighbour discovery.
  *
  * The first FUZZ_HEADER bytes of an input say how the frame comes; the rest is the frame:
  *   0  service (2 bits), is_aggregate (bit 2), a VLAN id beside the frame (bit 3), and bit 4: only
@@ -9,6 +10,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+
+#include <kaloss/arp.h>
 
 #include "fuzz.h"
 
@@ -77,6 +80,25 @@ static void check_segment(const struct kl_frame *f, const struct kl_segment *s)
 	require(s->family == 6 || !(s->src[1] | s->src[2] | s->src[3]));
 }
 
+/* peeked: whether the look at the whole frame said that it may be one. */
+static void neighbour(const struct fuzz_input *in, bool peeked)
+{
+	__u32 len = in->len < KL_ARP_BYTES ? in->len : KL_ARP_BYTES, decoded;
+	__u8 *copy = exact_copy(in->frame, len);
+	struct kl_arp_event e;
+
+	decoded = kl_arp_decode(copy, len, in->len, in->vlan, &e);
+	free(copy);
+	require(decoded <= KL_ARP_BAD);
+	require(decoded == KL_ARP_NOT || peeked);
+	if (decoded != KL_ARP_EVENT)
+		return;
+	require(e.what >= KL_ARP_REQUEST && e.what <= KL_ARP_ANNOUNCE);
+	require(e.family == 6 || (e.family == 4 && !(e.address[1] | e.to[1])));
+	require(e.what != KL_ARP_ANNOUNCE || !(e.to[0] | e.to[1] | e.to[2] | e.to[3]));
+	require(e.vlan < 4096);
+}
+
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
@@ -108,6 +130,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 		check_segment(&f, &s);
 		classify(in.service, copy + s.payload_off, s.payload_len);
 	}
+	neighbour(&in, peeked == KL_NOT_OURS && kl_arp_peek(&f, &layout));
 	free(copy);
 
 	/* The same frame, only in part at hand: the same verdict or a request for more. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../packets/neighbours.h"
 #include "fuzz.h"
 
 static const char *directory;
@@ -208,6 +209,36 @@ static int write_tls(void)
 	       write_payload("tls-sip", KL_SIP_TLS, true, &record);
 }
 
+static int write_neighbours(void)
+{
+	static const struct pkt_arp request = { .mac = { 2, 7 },
+						.ip = { 10, 7 },
+						.to_ip = { 10, 1 } };
+	static const struct pkt_arp reply = { .tags = 1,
+					      .tag = { 110 },
+					      .op = 2,
+					      .mac = { 2, 1 },
+					      .ip = { 10, 1 },
+					      .to_ip = { 10, 7 } };
+	static const struct pkt_nd asks = { .mac = { 2, 7 },
+					    .from = { 32, 1, 7 },
+					    .target = { 32, 1, 1 } };
+	static const struct pkt_nd claims = { .advertises = true,
+					      .flags = 0x60,
+					      .mac = { 2, 1 },
+					      .target = { 32, 1, 1 },
+					      .nonces = 2 };
+	struct pkt p[4];
+
+	pkt_build_arp(&request, &p[0]);
+	pkt_build_arp(&reply, &p[1]);
+	pkt_build_nd(&asks, &p[2]);
+	pkt_build_nd(&claims, &p[3]);
+	return write_input("arp-request", 0, 0, &p[0]) || write_input("arp-reply", 0, 0, &p[1]) ||
+	       write_input("nd-solicitation", 0, 0, &p[2]) ||
+	       write_input("nd-advertisement", 0, 0, &p[3]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -215,5 +246,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	directory = argv[1];
-	return write_layouts() || write_sccp() || write_sip() || write_tls() ? 1 : 0;
+	return write_layouts() || write_sccp() || write_sip() || write_tls() || write_neighbours()
+		       ? 1
+		       : 0;
 }
