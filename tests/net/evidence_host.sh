@@ -237,6 +237,26 @@ bridged() {
   lab_stop "$LISTENER"
 }
 
+# More drops than there is room for: all are counted, and none is made up.
+flood() {
+  begin routed 4
+  start_listening
+  lab_in box sh -c "$(nft_table netdev 'ingress device acc0' 'tcp dport 2000 counter drop')"
+  kill -STOP "$LISTENER"
+  lab_in phones "$LAB_BIN/frames" --interface eth0 --src-mac "$LAB_MAC_PHONES" --side phone \
+    --dst-mac "$LAB_MAC_ACCESS" --server "$LAB_FAKE_SERVER4" --connections 20000 >"$WORK/frames"
+  kill -CONT "$LISTENER"
+  sleep 1
+  lab_stop "$LISTENER"
+  local sent told lost
+  sent=$(lab_in box nft -j list chain netdev x c | jq '[.. | .counter? // empty | .packets] | add')
+  told=$(grep -c '^drop NETFILTER_DROP' "$SAID")
+  lost=$(sed -n 's/^lost //p' "$SAID")
+  expect 'flood: some found room' "$told" -gt 5000
+  expect 'flood: some did not' "$lost" -gt 0
+  expect 'flood: which is all of them' $((told + lost)) -eq "$sent"
+}
+
 six() {
   begin routed 6
   start_listening
@@ -251,4 +271,5 @@ six() {
 routed
 bridged
 six
+flood
 finish_tests

@@ -23,7 +23,11 @@ void kl_fdb_close(struct kl_fdb *f); /* NULL is fine */
 int kl_fdb_fd(const struct kl_fdb *f);
 /* Is any of the interfaces a port of a bridge? */
 bool kl_fdb_has_bridge(const struct kl_fdb *f);
-/* Never waits. -ENOBUFS: the kernel had no room for some of them; the next call goes on. */
+/*
+ * Never waits. Returns how many there were. -ENOBUFS: the kernel had no room for some of them; the
+ * tables were read anew, and what they tell was handed over, too: it happened since earliest_ns, and
+ * whether a MAC that is gone was flushed or had aged is not known. The next call goes on.
+ */
 int kl_fdb_drain(struct kl_fdb *f, kl_mac_handler handler, void *arg);
 /* The ageing times that are set on these bridges now. */
 int kl_fdb_ageing(struct kl_fdb *f, kl_ageing_handler handler, void *arg);

@@ -14,7 +14,7 @@ struct kl_kernel_drops;
 
 typedef void (*kl_drop_handler)(const struct kl_drop *d, void *arg);
 
-/* -EOPNOTSUPP with err's text: this kernel does not tell (5.17 and later do). */
+/* -EOPNOTSUPP with err's text: this kernel does not tell (5.17 and later do), or --tap. */
 int kl_kernel_drops_open(const struct kl_live_config *config, struct kl_kernel_drops **ret,
 			 struct kl_error *err);
 void kl_kernel_drops_close(struct kl_kernel_drops *k); /* NULL is fine */

@@ -12,7 +12,10 @@
 
 struct kl_nft_rules;
 
-/* What there is now. -EOPNOTSUPP: no nftables here. */
+/*
+ * What there is now. -EOPNOTSUPP: no nftables here. It waits for the kernel, with thousands of rules
+ * for seconds.
+ */
 int kl_nft_rules_read(struct kl_nft_rules **ret, struct kl_error *err);
 void kl_nft_rules_free(struct kl_nft_rules *r); /* NULL is fine */
 
