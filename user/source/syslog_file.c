@@ -136,16 +136,20 @@ static bool renew(struct kl_syslog_file *f, struct kl_syslog_lines *l)
 int kl_syslog_file_drain(struct kl_syslog_file *f, struct kl_syslog_lines *l)
 {
 	unsigned before = l->taken;
-	int r = 0;
 
-	do {
+	/* The second time, what a rotation left behind; however often it is rotated. */
+	for (int i = 0; i < 2; i++) {
+		int r = 0;
+
 		while (f->fd >= 0 && l->taken - before < LINES_MAX && (r = read_on(f, l)) > 0) {
 		}
 		if (r < 0)
 			return r;
 		if (l->taken - before >= LINES_MAX)
 			return 1;
-	} while (renew(f, l));
+		if (!renew(f, l))
+			return 0;
+	}
 	return 0;
 }
 
