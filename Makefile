@@ -160,6 +160,9 @@ $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c
 $(BUILD)/tests/net/host-evidence: $(BUILD)/tests/net/host_evidence.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+$(BUILD)/tests/history/histories: $(BUILD)/tests/history/histories.o $(BUILD)/tests/unit/scene.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
 # Generators of captures for tests of `diagnose`.
 $(BUILD)/tests/captures/write-pair: $(addprefix $(BUILD)/tests/,captures/write_pair.o captures/frames.o \
 		pair/gen.o pair/view.o unit/pair_run.o packets/packets.o packets/pcap_writer.o) $(LIB)

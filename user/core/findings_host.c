@@ -93,10 +93,9 @@ static void remedy_of_filter(const struct kl_facts *f, const struct kl_drop *d,
 			d->interface[0] ? " on " : "", d->interface);
 		return;
 	}
-	kl_remedy_is(ret,
-		     "%s %s it: take it out or accept the signalling ports before it%s%.180s%s",
+	kl_remedy_is(ret, "%s %s it: take it out or accept the signalling ports before it%s%.180s",
 		     r->rule, r->counted ? "drops" : "may drop (it has no counter)",
-		     r->says[0] ? ". It says: " : ".", r->says, r->says[0] ? "" : "");
+		     r->says[0] ? ". It says: " : ".", r->says);
 	if (r->counted)
 		kl_say_figure(kl_say(ret, "%s dropped %" PRIu64 " packets meanwhile", r->rule,
 				     r->packets),
