@@ -173,7 +173,7 @@ $(BUILD)/tests/captures/write-study: $(addprefix $(BUILD)/tests/,captures/write_
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 # Writes HTML reports of diagnoses made by hand.
-$(BUILD)/tests/report/write-report: $(BUILD)/tests/report/write_report.o $(LIB)
+$(BUILD)/tests/report/write-report: $(addprefix $(BUILD)/tests/report/,write_report.o made.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
