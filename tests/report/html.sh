@@ -9,6 +9,8 @@ OUT=$BUILD/report
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 mkdir -p "$OUT"
+# Somewhere with a time of its own, without tables of such.
+export TZ=LAB-3:30
 log=$WORK/log
 : >"$log"
 

@@ -100,6 +100,7 @@ def look_at_file(text, case):
     expect(f"{case}: keepalives drawn are those of the sessions", drawn, sum(s[12] for s in data["sessions"]))
     expect(f"{case}: messages of traces drawn", sum(count_series(lane[12]) for lane in data["lanes"]),
            100 if case in ("small", "hostile") else 0)
+    expect(f"{case}: what has no lane is counted", data["undrawn"], 1 if case == "hostile" else 0)
     weights = [(lane[3], lane[1]) for lane in data["lanes"]]
     expect(f"{case}: the worst lanes first", weights, sorted(weights, reverse=True))
     if case == "hostile":

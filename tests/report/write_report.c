@@ -156,6 +156,7 @@ static void hostile(struct made *m)
 	snprintf(a.last_signal, sizeof(a.last_signal),
 		 "\xe2\x80\xae\xc0\xaf\xed\xa0\x80\xe2\x80\xac\xf4\x90\x80");
 	made_must(kl_evidence_alarm(&m->d.evidence, &a));
+	made_observe(m, MADE_CLOCK_NS + 1, 9999, KL_TO_CUCM, false); /* of nobody that is known */
 	made_mac_event(m, MADE_CLOCK_NS + 120 * KL_NS_PER_S, 1, KL_MAC_FLUSHED,
 		       "</script>\n\t\x01&lt;");
 }

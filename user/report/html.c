@@ -54,14 +54,14 @@ static void put_duration(FILE *out, double s)
 		fprintf(out, "%.1f s", s);
 }
 
-static void put_time(FILE *out, uint64_t time_ns)
+static void put_time(FILE *out, uint64_t time_ns, const char *format)
 {
 	time_t seconds = (time_t)(time_ns / KL_NS_PER_S);
 	char text[64] = "", iso[64] = "";
 	struct tm tm;
 
 	if (localtime_r(&seconds, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+		strftime(text, sizeof(text), format, &tm);
 	kl_format_time(time_ns, iso, sizeof(iso));
 	fprintf(out, "<time datetime=\"%s\">%s</time>", iso, text);
 }
@@ -84,9 +84,9 @@ static void put_head(FILE *out, const struct kl_diagnosis_record *r)
 	fputs("</style>\n</head>\n<body>\n<header>\n<h1>Keepalive diagnosis</h1>\n<p>", out);
 	kl_html_range(r, &first_ns, &last_ns);
 	if (first_ns) {
-		put_time(out, first_ns);
+		put_time(out, first_ns, "%Y-%m-%d %H:%M:%S");
 		fputs(" to ", out);
-		put_time(out, last_ns);
+		put_time(out, last_ns, "%Y-%m-%d %H:%M:%S (UTC%z)");
 		fputs(", ", out);
 		put_duration(out, (double)(last_ns - first_ns) / 1e9);
 		fputs("; ", out);

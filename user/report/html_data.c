@@ -345,7 +345,7 @@ static void put_names(const struct data *w)
 int kl_html_data(FILE *out, const struct kl_diagnosis_record *r)
 {
 	struct data w = { .out = out, .d = r->diagnosis, .offset_ns = r->offset_ns };
-	uint64_t first_ns, last_ns;
+	uint64_t first_ns, last_ns, undrawn = 0;
 	struct tm tm = {};
 	time_t seconds;
 	int error = kl_html_lanes_fill(&w.lanes, r->diagnosis);
@@ -371,8 +371,8 @@ int kl_html_data(FILE *out, const struct kl_diagnosis_record *r)
 		put_ageing(&w);
 		put_sessions(&w);
 		fputs(",\n\"lanes\":[", out);
-		error = kl_html_put_lanes(out, w.d, &w.lanes, w.offset_ns, w.base_ms);
-		fputs("]}", out);
+		error = kl_html_put_lanes(out, w.d, &w.lanes, w.offset_ns, w.base_ms, &undrawn);
+		fprintf(out, "],\"undrawn\":%" PRIu64 "}", undrawn);
 	}
 	kl_html_lanes_done(&w.lanes);
 	return error;

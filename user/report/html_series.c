@@ -78,7 +78,7 @@ static bool get_item(const struct series *w, size_t i, struct item *ret)
 }
 
 /* The number of its series among those of all lanes; KL_NO_LANE: none. */
-static size_t series_of(const struct series *w, size_t i)
+static size_t series_of(const struct series *w, size_t i, uint64_t *undrawn)
 {
 	struct item item;
 	size_t lane;
@@ -86,22 +86,26 @@ static size_t series_of(const struct series *w, size_t i)
 	if (!get_item(w, i, &item))
 		return KL_NO_LANE;
 	lane = kl_html_lane_of(w->lanes, item.session);
+	*undrawn += lane == KL_NO_LANE;
 	return lane == KL_NO_LANE ? KL_NO_LANE : lane * SERIES + item.series;
 }
 
 /* The items by their series: ret_end[i] is behind the last one of series i. */
-static int sort_items(const struct series *w, uint32_t **ret_index, size_t **ret_end)
+static int sort_items(const struct series *w, uint32_t **ret_index, size_t **ret_end,
+		      uint64_t *ret_undrawn)
 {
+	uint64_t again = 0;
 	size_t series = w->lanes->count * SERIES, sum = 0, count = items(w);
 	uint32_t *index = malloc((count + 1) * sizeof(*index));
 	size_t *end = calloc(series + 1, sizeof(*end));
 
 	*ret_index = index;
 	*ret_end = end;
+	*ret_undrawn = 0;
 	if (!index || !end)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		size_t s = series_of(w, i);
+		size_t s = series_of(w, i, ret_undrawn);
 
 		if (s != KL_NO_LANE)
 			end[s]++;
@@ -113,7 +117,7 @@ static int sort_items(const struct series *w, uint32_t **ret_index, size_t **ret
 		sum += n;
 	}
 	for (size_t i = 0; i < count; i++) {
-		size_t s = series_of(w, i);
+		size_t s = series_of(w, i, &again);
 
 		if (s != KL_NO_LANE)
 			index[end[s]++] = (uint32_t)i;
@@ -160,13 +164,13 @@ static void put_series(const struct series *w, const uint32_t *index, size_t *ne
 }
 
 int kl_html_put_lanes(FILE *out, const struct kl_diagnosis *d, const struct kl_html_lanes *lanes,
-		      uint64_t offset_ns, int64_t base_ms)
+		      uint64_t offset_ns, int64_t base_ms, uint64_t *ret_undrawn)
 {
 	const struct series w = { out, d, lanes, offset_ns, base_ms };
 	_cleanup_free_ uint32_t *index = NULL;
 	_cleanup_free_ size_t *end = NULL;
 	size_t next = 0;
-	int r = sort_items(&w, &index, &end);
+	int r = sort_items(&w, &index, &end, ret_undrawn);
 
 	for (size_t lane = 0; !r && lane < lanes->count; lane++) {
 		fputs(lane ? ",\n" : "\n", out);

@@ -116,6 +116,15 @@ async function selfTest() {
 	check("a search may find nothing", listed.length === 0, listed.length);
 	byId("find").value = "";
 	byId("find").dispatchEvent(new Event("input"));
+	if (data.utc_offset_s && lossTable.all.length) {
+		const cell = () => byId("losses").querySelector("tbody tr.go td").textContent, local = cell();
+		byId("zone").click();
+		await settled();
+		check("times in UTC", byId("zone-name").textContent === "Times in UTC" && cell() !== local, `${local} is ${cell()}`);
+		byId("zone").click();
+		await settled();
+		check("and local again", byId("zone-name").textContent !== "Times in UTC" && cell() === local, byId("zone-name").textContent);
+	}
 	dispatchEvent(new Event("beforeprint"));
 	const sheets = byId("paper").querySelectorAll("canvas").length;
 	check("lanes with losses are put on paper", (sheets > 0) === listed.some((l) => l.lost || l.unregistered), sheets);

@@ -385,6 +385,8 @@ function startTimeline() {
 		draw();
 		for (const table of tables) table.refresh();
 	});
+	byId("undrawn").hidden = !data.undrawn;
+	byId("undrawn").textContent = `Not drawn: ${data.undrawn} keepalives and answers of connections that were forgotten meanwhile.`;
 	byId("zone").hidden = !data.utc_offset_s;
 	byId("order").addEventListener("change", list);
 	byId("affected").addEventListener("change", list);
