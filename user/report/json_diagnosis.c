@@ -82,7 +82,7 @@ json_t *kl_json_lost(const struct kl_diagnosis_record *r, const struct kl_lost *
 	o = kl_json_loss(&record);
 	json_object_set_new(o, "time_cucm_clock",
 			    time_or_null(kl_diagnosis_other_clock(d, l->time_ns)));
-	json_object_set_new(o, "sent_again", number(l->sent_again));
+	json_object_set_new(o, "sent_again", r->live ? json_null() : number(l->sent_again));
 	json_object_set_new(o, "got_through_at", time_or_null(wall(r, l->through_ns)));
 	return o;
 }

@@ -41,10 +41,14 @@ static void print_loss(struct kl_report *r, const struct kl_diagnosis_record *re
 	if (!record->live)
 		fprintf(r->out, "%-15s  ",
 			clock_us(kl_diagnosis_other_clock(d, l->time_ns), there));
-	fprintf(r->out, "%-8s %-19s %-10s %10u  %10u  %6u  %5u  %-15s  ",
+	fprintf(r->out, "%-8s %-19s %-10s %10u  ",
 		l->direction == KL_TO_CUCM ? "to CUCM" : "to phone", kl_kind_name(l->kind),
-		kl_where_name((enum kl_where)l->where), l->seq, l->seq_other, l->length,
-		l->sent_again, clock_us(through_ns, through));
+		kl_where_name((enum kl_where)l->where), l->seq);
+	if (!record->live)
+		fprintf(r->out, "%10u  ", l->seq_other);
+	fprintf(r->out, "%6u  ", l->length);
+	if (!record->live)
+		fprintf(r->out, "%5u  %-15s  ", l->sent_again, clock_us(through_ns, through));
 	kl_text_ends(r->out, &party);
 	if (l->idle_known == KL_IDLE_ALL && l->idle_ns)
 		fprintf(r->out, ", silent for %.1f s before", (double)l->idle_ns / 1e9);
@@ -79,8 +83,13 @@ static void print_heading(struct kl_report *r, const struct kl_diagnosis_record 
 	fprintf(r->out, "\nTIMELINE\n%-15s  ", record->live ? "lost at" : "access clock");
 	if (!record->live)
 		fprintf(r->out, "%-15s  ", "cucm clock");
-	fprintf(r->out, "%-8s %-19s %-10s %10s  %10s  %6s  %5s  %-15s  phone\n", "way", "kind",
-		"where", "seq", "seq (cucm)", "length", "again", "got through");
+	fprintf(r->out, "%-8s %-19s %-10s %10s  ", "way", "kind", "where", "seq");
+	if (!record->live)
+		fprintf(r->out, "%10s  ", "seq (cucm)");
+	fprintf(r->out, "%6s  ", "length");
+	if (!record->live)
+		fprintf(r->out, "%5s  %-15s  ", "again", "got through");
+	fprintf(r->out, "phone\n");
 }
 
 void kl_text_timeline(struct kl_report *r, const struct kl_diagnosis_record *record)
