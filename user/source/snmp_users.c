@@ -42,6 +42,39 @@ static bool parse_engine(const char *text, struct kl_snmp_user *u)
 	return u->engine_len >= KL_SNMP_ENGINE_MIN;
 }
 
+struct algorithm {
+	const char *name;
+	int type;
+};
+
+/* The library would take any beginning of a name for it: SHA3 for SHA384. */
+static const struct algorithm auth_algorithms[] = {
+	{ "MD5", USM_CREATE_USER_AUTH_MD5 },
+	{ "SHA", USM_CREATE_USER_AUTH_SHA1 },
+	{ "SHA-224", USM_CREATE_USER_AUTH_SHA224 },
+	{ "SHA-256", USM_CREATE_USER_AUTH_SHA256 },
+	{ "SHA-384", USM_CREATE_USER_AUTH_SHA384 },
+	{ "SHA-512", USM_CREATE_USER_AUTH_SHA512 },
+	{ 0 },
+};
+
+static const struct algorithm priv_algorithms[] = {
+	{ "DES", USM_CREATE_USER_PRIV_DES },
+	{ "AES", USM_CREATE_USER_PRIV_AES },
+	{ "AES-192", USM_CREATE_USER_PRIV_AES192 },
+	{ "AES-256", USM_CREATE_USER_PRIV_AES256 },
+	{ "AES-192-C", USM_CREATE_USER_PRIV_AES192_CISCO },
+	{ "AES-256-C", USM_CREATE_USER_PRIV_AES256_CISCO },
+	{ 0 },
+};
+
+static int look_up(const struct algorithm *a, const char *name)
+{
+	while (a->name && strcasecmp(a->name, name) != 0)
+		a++;
+	return a->name ? a->type : -1;
+}
+
 /* Cuts a line into words in place. -E2BIG, -EINVAL (an open quote), or how many. */
 static int split(char *line, char *words[WORDS_MAX])
 {
@@ -95,8 +128,8 @@ static const char *parse_user(char *line, struct kl_snmp_user *u, bool *ret_empt
 	if (count % 2 == 0 && !parse_engine(words[count - 1], u))
 		return "the engine ID is not 0x and 10 to 64 hexadecimal digits";
 
-	type = usm_lookup_auth_type(words[1]);
-	if (type <= NETSNMP_USMAUTH_NOAUTH)
+	type = look_up(auth_algorithms, words[1]);
+	if (type < 0)
 		return "no such authentication: MD5, SHA, SHA-224, SHA-256, SHA-384 or SHA-512";
 	u->auth = sc_get_auth_oid(type, &u->auth_len);
 	if (strlen(words[2]) < PASSWORD_MIN)
@@ -109,8 +142,8 @@ static const char *parse_user(char *line, struct kl_snmp_user *u, bool *ret_empt
 	u->priv = sc_get_priv_oid(USM_CREATE_USER_PRIV_NONE, &u->priv_len);
 	if (!u->has_priv)
 		return NULL;
-	type = usm_lookup_priv_type(words[3]);
-	if (type <= USM_CREATE_USER_PRIV_NONE)
+	type = look_up(priv_algorithms, words[3]);
+	if (type < 0)
 		return "no such privacy: DES, AES, AES-192, AES-256, AES-192-C or AES-256-C";
 	u->priv = sc_get_priv_oid(type, &u->priv_len);
 	if (strlen(words[4]) < PASSWORD_MIN)

@@ -91,20 +91,26 @@ static int called_back(int operation, netsnmp_session *session, int id, netsnmp_
 
 	(void)session;
 	(void)id;
-	if (operation == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE) {
+	switch (operation) {
+	case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
 		/* The library answers some reports itself, and says SEC_ERROR of the others. */
-		if (pdu->command != SNMP_MSG_RESPONSE)
-			return 1;
+		if (pdu->command == SNMP_MSG_RESPONSE) {
+			s->waiting = false;
+			answered(s, pdu);
+		}
+		break;
+	case NETSNMP_CALLBACK_OP_SEC_ERROR:
 		s->waiting = false;
-		answered(s, pdu);
-		return 1;
-	}
-	s->waiting = false;
-	if (operation == NETSNMP_CALLBACK_OP_SEC_ERROR) {
 		s->failed = "SNMPv3: wrong user or key";
 		s->engine_len = 0; /* or it is another one now */
-	} else {
+		break;
+	case NETSNMP_CALLBACK_OP_TIMED_OUT:
+	case NETSNMP_CALLBACK_OP_SEND_FAILED:
+		s->waiting = false;
 		s->failed = "no answer to SNMP (address, community, access list?)";
+		break;
+	default: /* it was sent again */
+		break;
 	}
 	return 1;
 }

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <linux/sock_diag.h>
+
 #include "source/trap_pdu.h"
 #include "util/cleanup.h"
 #include "util/socket_address.h"
@@ -32,7 +34,6 @@ struct kl_trap {
 	uint8_t own_engine[KL_SNMP_ENGINE_MAX];
 	size_t own_engine_len;
 	struct kl_input_stats stats;
-	uint32_t kernel_drops; /* as SO_RXQ_OVFL counts, from 0 on and around */
 
 	/* The datagram at hand. */
 	uint8_t packet[DATAGRAM_MAX];
@@ -268,34 +269,14 @@ static int send_packet(netsnmp_transport *transport, const void *buffer, int siz
 /* 1: there is one; 0: nothing more. */
 static int receive(struct kl_trap *t)
 {
-	union {
-		char room[CMSG_SPACE(sizeof(uint32_t))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { t->packet, sizeof(t->packet) };
-	struct msghdr message = {
-		.msg_name = &t->peer,
-		.msg_namelen = sizeof(t->peer),
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t length = recvmsg(t->fd, &message, MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t length;
 
+	t->peer_len = sizeof(t->peer);
+	length = recvfrom(t->fd, t->packet, sizeof(t->packet), MSG_DONTWAIT | MSG_TRUNC,
+			  (struct sockaddr *)&t->peer, &t->peer_len);
 	if (length < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
-	t->peer_len = message.msg_namelen;
 	t->length = (size_t)length;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-		uint32_t drops;
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL)
-			continue;
-		memcpy(&drops, CMSG_DATA(c), sizeof(drops));
-		t->stats.lost += (uint32_t)(drops - t->kernel_drops);
-		t->kernel_drops = drops;
-	}
 	return 1;
 }
 
@@ -339,7 +320,12 @@ int kl_trap_fd(const struct kl_trap *t)
 
 void kl_trap_stats(const struct kl_trap *t, struct kl_input_stats *ret)
 {
+	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+	socklen_t size = sizeof(memory);
+
 	*ret = t->stats;
+	if (!getsockopt(t->fd, SOL_SOCKET, SO_MEMINFO, memory, &size))
+		ret->lost = memory[SK_MEMINFO_DROPS];
 }
 
 /* ---- opening ---- */
@@ -351,12 +337,11 @@ static int new_socket(int family)
 
 static void set_options(int fd, int family)
 {
-	int room = RECEIVE_BUFFER, yes = 1, no = 0;
+	int room = RECEIVE_BUFFER, no = 0;
 
 	/* None of it is needed for anything but floods and both families at once. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	(void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof(yes));
 	if (family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
 }
