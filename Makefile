@@ -12,6 +12,7 @@
 #   make fuzz-capture, make corpus-capture: the same for capture files
 #   make fuzz-session, make corpus-session: and for messages and sessions
 #   make fuzz-syslog, make corpus-syslog: and for syslog
+#   make fuzz-trap, make corpus-trap: and for what switches send by SNMP
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -57,7 +58,7 @@ LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones 
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
-	$(BUILD)/tests/fuzz/replay-syslog \
+	$(BUILD)/tests/fuzz/replay-syslog $(BUILD)/tests/fuzz/replay-trap \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
@@ -67,7 +68,7 @@ FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
 	fuzz corpus fuzz-capture corpus-capture fuzz-session corpus-session fuzz-syslog \
-	corpus-syslog include-directions
+	corpus-syslog fuzz-trap corpus-trap include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -283,6 +284,26 @@ fuzz-syslog: $(BUILD)/tests/fuzz/fuzz-syslog
 corpus-syslog: $(BUILD)/tests/fuzz/fuzz-syslog
 	@mkdir -p $(BUILD)/tests/fuzz/found-syslog
 	$(BUILD)/tests/fuzz/fuzz-syslog -merge=1 tests/fuzz/corpus-syslog $(BUILD)/tests/fuzz/found-syslog
+
+# And for what switches send by SNMP; its corpus is what the fuzzer found.
+TRAP_FUZZ_TARGET := tests/fuzz/fuzz_trap.c $(addprefix user/core/,snmp_header.c switch_rows.c \
+	switch_table.c trap_decode.c)
+TRAP_FUZZ_HEADERS := $(wildcard include/kaloss/*.h user/core/*.h)
+$(BUILD)/tests/fuzz/replay-trap: $(TRAP_FUZZ_TARGET) tests/fuzz/replay.c $(TRAP_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/fuzz/fuzz-trap: $(TRAP_FUZZ_TARGET) $(TRAP_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+fuzz-trap: $(BUILD)/tests/fuzz/fuzz-trap
+	@mkdir -p $(BUILD)/tests/fuzz/found-trap
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=1000 $(BUILD)/tests/fuzz/found-trap tests/fuzz/corpus-trap
+
+corpus-trap: $(BUILD)/tests/fuzz/fuzz-trap
+	@mkdir -p tests/fuzz/corpus-trap $(BUILD)/tests/fuzz/found-trap
+	$(BUILD)/tests/fuzz/fuzz-trap -merge=1 tests/fuzz/corpus-trap $(BUILD)/tests/fuzz/found-trap
 
 fuzz: $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p $(BUILD)/tests/fuzz/found
