@@ -13,6 +13,7 @@
 #   make fuzz-session, make corpus-session: and for messages and sessions
 #   make fuzz-syslog, make corpus-syslog: and for syslog
 #   make fuzz-trap, make corpus-trap: and for what switches send by SNMP
+#   make fuzz-trace, make corpus-trace: and for traces of call servers
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -59,6 +60,7 @@ CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
 	$(BUILD)/tests/fuzz/replay-syslog $(BUILD)/tests/fuzz/replay-trap \
+	$(BUILD)/tests/fuzz/replay-trace \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
@@ -68,7 +70,7 @@ FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
 	fuzz corpus fuzz-capture corpus-capture fuzz-session corpus-session fuzz-syslog \
-	corpus-syslog fuzz-trap corpus-trap include-directions
+	corpus-syslog fuzz-trap corpus-trap fuzz-trace corpus-trace include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -304,6 +306,29 @@ fuzz-trap: $(BUILD)/tests/fuzz/fuzz-trap
 corpus-trap: $(BUILD)/tests/fuzz/fuzz-trap
 	@mkdir -p tests/fuzz/corpus-trap $(BUILD)/tests/fuzz/found-trap
 	$(BUILD)/tests/fuzz/fuzz-trap -merge=1 tests/fuzz/corpus-trap $(BUILD)/tests/fuzz/found-trap
+
+# And for traces of call servers, beside what was seen of the connections.
+TRACE_FUZZ_TARGET := tests/fuzz/fuzz_trace.c user/core/evidence.c \
+	$(wildcard user/core/cucm_trace*.c user/core/trace_*.c) $(filter user/%,$(SESSION_FUZZ_TARGET))
+$(BUILD)/tests/fuzz/replay-trace: $(TRACE_FUZZ_TARGET) tests/fuzz/replay.c $(SESSION_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/fuzz/fuzz-trace: $(TRACE_FUZZ_TARGET) $(SESSION_FUZZ_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/fuzz/make-trace-corpus: $(BUILD)/tests/fuzz/make_trace_corpus.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+fuzz-trace: $(BUILD)/tests/fuzz/fuzz-trace
+	@mkdir -p $(BUILD)/tests/fuzz/found-trace
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4000 $(BUILD)/tests/fuzz/found-trace tests/fuzz/corpus-trace
+
+corpus-trace: $(BUILD)/tests/fuzz/make-trace-corpus $(BUILD)/tests/fuzz/fuzz-trace
+	@mkdir -p tests/fuzz/corpus-trace $(BUILD)/tests/fuzz/found-trace
+	$(BUILD)/tests/fuzz/make-trace-corpus tests/fuzz/corpus-trace
+	$(BUILD)/tests/fuzz/fuzz-trace -merge=1 tests/fuzz/corpus-trace $(BUILD)/tests/fuzz/found-trace
 
 fuzz: $(BUILD)/tests/fuzz/fuzz
 	@mkdir -p $(BUILD)/tests/fuzz/found

@@ -455,3 +455,41 @@ Test(trace_match, the_last_ones_that_nobody_acknowledged_are_not_held_against_th
 	cr_expect_eq(evidence.trace_verdict.missing, 0);
 	stop();
 }
+
+/* Whatever the site, what the application received is never called missing. */
+Test(trace_match, nothing_is_missing_at_random_sites_where_nothing_is)
+{
+	unsigned known = 0;
+
+	for (uint32_t i = 0; i < 150; i++) {
+		struct site site;
+		unsigned most;
+
+		seed = i * 7919;
+		site = (struct site){ .style = lot(4),
+				      .phones = 1 + lot(12),
+				      .rounds = 4 + lot(30),
+				      .period_s = 15 + lot(4) * 35,
+				      .start_s = NOON + lot(86400),
+				      .zone_minutes = (int)lot(96) * 15 - 720,
+				      .clock_error_ns = (int64_t)lot(12000) * (int64_t)MS -
+							6000 * (int64_t)MS,
+				      .lag_ns = (1 + lot(300)) * MS,
+				      .first_traced = lot(8),
+				      .last_traced = 3 + lot(30),
+				      .translated = lot(4) == 0,
+				      .live = lot(4) == 0,
+				      .exact = lot(3) == 0,
+				      .stops = true,
+				      .lost_every = lot(2) * (2 + lot(5)) };
+		run(&site);
+		/* (Phones are not in step: where it ends, some have one more that is not in it.) */
+		most = site.last_traced + 1 < site.rounds ? site.phones : 0;
+		cr_expect_leq(evidence.trace_verdict.missing, most, "site %u: %llu", i,
+			      (unsigned long long)evidence.trace_verdict.missing);
+		known += evidence.trace_verdict.offset_known;
+		stop();
+	}
+	cr_log_info("%u offsets known", known);
+	cr_expect_gt(known, 75, "%u", known);
+}

@@ -34,7 +34,7 @@ enum rule {
 
 struct votes {
 	int64_t *ns;
-	size_t count;
+	size_t count, room;
 	size_t step; /* of so many lines one votes */
 	bool anybody;
 };
@@ -137,7 +137,7 @@ static void vote(const struct kl_trace_work *w, const struct kl_trace_line *line
 		size_t i, end;
 
 		kl_trace_half(&w->conn[c.conn[k]], line->direction, &i, &end);
-		for (; i < end && v->count < PAIRS_KEPT; i++) {
+		for (; i < end && v->count < v->room; i++) {
 			const struct kl_trace_segment *s = &w->segment[i];
 			int64_t ahead_ns = (int64_t)(s->time_ns - line->time_ns);
 
@@ -246,8 +246,10 @@ static size_t votes_by_nothing(const struct kl_trace_work *w, struct votes *v)
 int kl_trace_find_offset(const struct kl_trace_work *w, bool *ret_known, int64_t *ret_offset_ns,
 			 uint64_t *ret_width_ns)
 {
-	_cleanup_free_ int64_t *ns = calloc(PAIRS_KEPT, sizeof(*ns));
-	struct votes v = { .ns = ns };
+	uint64_t pairs = count_pairs(w, true);
+	size_t room = pairs < PAIRS_KEPT ? (size_t)pairs + 1 : PAIRS_KEPT;
+	_cleanup_free_ int64_t *ns = calloc(room, sizeof(*ns));
+	struct votes v = { .ns = ns, .room = room };
 	int64_t zone_ns = 0;
 	bool has_zone;
 	int r;
