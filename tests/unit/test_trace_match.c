@@ -47,6 +47,7 @@ struct site {
 	bool crlf;
 	bool exact;	     /* keepalives without any jitter */
 	unsigned lost_every; /* before the server; the copy after it comes through */
+	unsigned held_every; /* comes to the application 8 s later: an earlier segment is missing */
 	bool stops;	     /* nothing is written behind the last traced round */
 };
 
@@ -223,7 +224,10 @@ static void live_one(const struct site *site, unsigned phone)
 		if (heard)
 			observe(site, phone, at + 4 * MS, 5000 + seq, KL_TO_PHONE, false, false);
 		if (heard && traced)
-			write_keepalive(site, phone, round, at);
+			write_keepalive(site, phone, round,
+					site->held_every && round % site->held_every == 1
+						? at + 8 * S
+						: at);
 		else if (!site->stops || round <= site->last_traced)
 			write_line(site, at, "something else\n");
 		at += site->period_s * S + (site->exact ? 0 : lot(40000) * 1000);
@@ -409,6 +413,17 @@ Test(trace_match, a_busy_server_that_writes_late_has_received_all_the_same)
 
 	cr_assert(v->offset_known);
 	cr_expect_eq(v->missing, 0);
+	stop();
+}
+
+Test(trace_match, what_waited_for_an_earlier_segment_was_received)
+{
+	struct site site = { SIP, 4, 20, 115, .held_every = 5 };
+	const struct kl_trace_verdict *v = run(&site);
+
+	cr_assert(v->offset_known);
+	cr_expect_eq(v->missing, 0);
+	cr_expect_geq(v->received, 4 * 20 - 1);
 	stop();
 }
 
