@@ -24,7 +24,7 @@ struct kl_split {
 	uint64_t again_lost; /* of those lost above, sent again */
 	/* Times that losses above came one after the other, without a delivered copy between. */
 	uint64_t runs;
-	/* The same for phones: with losses above; else with copies above; else with losses below. */
+	/* The same for phones that lose most of it: of those with copies above, and of the others. */
 	struct kl_table by_phone;
 	uint8_t direction;
 	uint8_t wheres; /* bits of enum kl_where */

@@ -219,23 +219,24 @@ static void measure(const struct points *p, uint32_t threshold, struct kl_split 
 	}
 }
 
+/* A phone loses above the threshold, or below it, where it loses more than half of what it sends. */
 static void count_phones(const struct points *p, uint32_t threshold, struct kl_split *ret)
 {
 	for (size_t i = 0; i < p->count;) {
-		uint64_t phone = p->point[i].phone;
-		bool lost = false, well_above = false, lost_below = false;
+		uint64_t phone = p->point[i].phone, all[2] = {}, lost[2] = {};
 
 		for (; i < p->count && p->point[i].phone == phone; i++) {
 			bool above = p->point[i].value >= threshold;
 
-			lost |= p->point[i].lost && above;
-			well_above |= !p->point[i].lost && above;
-			lost_below |= p->point[i].lost && !above;
+			all[above]++;
+			lost[above] += p->point[i].lost;
 		}
-		*(lost	       ? &ret->by_phone.lost_with
-		  : well_above ? &ret->by_phone.delivered_with
-		  : lost_below ? &ret->by_phone.lost_without
-			       : &ret->by_phone.delivered_without) += 1;
+		if (all[1])
+			*(2 * lost[1] > all[1] ? &ret->by_phone.lost_with
+					       : &ret->by_phone.delivered_with) += 1;
+		else
+			*(2 * lost[0] > all[0] ? &ret->by_phone.lost_without
+					       : &ret->by_phone.delivered_without) += 1;
 	}
 }
 

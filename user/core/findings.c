@@ -201,11 +201,17 @@ enum kl_confidence kl_by_cases(uint64_t cases)
 
 /* ---- All of them ---- */
 
-/* What names a place only, or is no cause at all, comes after what names a cause. */
-static bool is_general(enum kl_cause cause)
+/* What names a cause, and is likely, comes before what names a place only. */
+static int rank(const struct kl_finding *f)
 {
-	return cause == KL_CAUSE_BETWEEN_LOSS || cause == KL_CAUSE_PHONE_SIDE_LOSS ||
-	       cause == KL_CAUSE_CUCM_SIDE_LOSS;
+	switch (f->cause) {
+	case KL_CAUSE_BETWEEN_LOSS:
+	case KL_CAUSE_PHONE_SIDE_LOSS:
+	case KL_CAUSE_CUCM_SIDE_LOSS:
+		return 1;
+	default:
+		return f->confidence == KL_CONFIDENCE_LOW ? 2 : 0;
+	}
 }
 
 static int by_weight(const void *a, const void *b)
@@ -214,10 +220,10 @@ static int by_weight(const void *a, const void *b)
 
 	if (x->fault != y->fault)
 		return x->fault ? -1 : 1;
+	if (rank(x) != rank(y))
+		return rank(x) - rank(y);
 	if (x->confidence != y->confidence)
 		return x->confidence > y->confidence ? -1 : 1;
-	if (is_general(x->cause) != is_general(y->cause))
-		return is_general(y->cause) ? -1 : 1;
 	if (x->own_losses != y->own_losses)
 		return x->own_losses > y->own_losses ? -1 : 1;
 	return (int)x->cause - (int)y->cause;

@@ -65,8 +65,9 @@ enum kl_confidence kl_by_cases(uint64_t cases);
 
 typedef bool (*kl_rule)(struct kl_facts *f, struct kl_finding *ret);
 
-/* findings_mac.c */
+/* findings_ageing.c */
 bool kl_rule_mac_ageing(struct kl_facts *f, struct kl_finding *ret);
+/* findings_mac.c */
 bool kl_rule_mac_flush(struct kl_facts *f, struct kl_finding *ret);
 /* findings_arp.c */
 bool kl_rule_proxy_arp(struct kl_facts *f, struct kl_finding *ret);
