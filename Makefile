@@ -65,7 +65,7 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
-	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report
+	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
@@ -164,6 +164,9 @@ $(BUILD)/tests/net/host-evidence: $(BUILD)/tests/net/host_evidence.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/history/histories: $(BUILD)/tests/history/histories.o $(BUILD)/tests/unit/scene.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/net/listen: $(BUILD)/tests/net/listen.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 # Generators of captures for tests of `diagnose`.

@@ -428,8 +428,8 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 			bpf_map_update_elem(&kl_nat, &key, &id, BPF_ANY);
 		}
 	}
-	if (kl_settings.idle && w->near)
-		w->at.silence = silence_of(w, direction == KL_TO_CUCM, heard);
+	if (kl_settings.idle)
+		w->at.silence = silence_of(kl_mac_word(w->conn->phone_mac), side, direction, heard);
 	w->kind = KL_OTHER;
 	if (s->flags & KL_SYN)
 		made |= kl_conn_see_syn(w->conn, &w->at, s);

@@ -36,16 +36,22 @@ static __always_inline __u64 hear(const __u8 *data, const __u8 *end)
 	return before;
 }
 
-/* How long has the phone been silent? heard: see hear(), where it is its own frame. */
-static __always_inline __u32 silence_of(const struct walk *w, bool is_own, __u64 heard)
+/*
+ * How long has the phone been silent, whose MAC this is? heard: of its own frames, see hear().
+ * Proven on its own, like those in payload.bpf.h; and it is asked of far segments, too, for a branch
+ * before the call would double what is to be proven behind it.
+ */
+__noinline __u32 silence_of(__u64 mac, __u32 side, __u32 direction, __u64 heard)
 {
+	bool is_own = direction == KL_TO_CUCM;
+	__u64 now = bpf_jiffies64();
 	struct kl_mac_seen *way;
 	struct kl_mac_bucket *b;
-	__u64 mac, now = bpf_jiffies64();
 
+	if (!kl_is_near(side, direction))
+		return 0;
 	if (is_own && heard)
 		return kl_mac_silence(now, heard, kl_settings.tick_ns);
-	mac = kl_mac_word(w->conn->phone_mac);
 	b = mac ? mac_bucket(mac) : NULL;
 	if (!b)
 		return 0;
