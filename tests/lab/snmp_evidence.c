@@ -99,6 +99,9 @@ int main(int argc, char **argv)
 		else
 			r = kl_switch_poll_drain(p, now_ns(), print_mac, print_ageing, NULL);
 	}
+	/* However busy the machine is: what was sent before the signal counts. */
+	for (int i = 0; t && i < 100; i++)
+		kl_trap_drain(t, print_mac, NULL);
 	if (t)
 		kl_trap_stats(t, &stats);
 	else

@@ -251,7 +251,7 @@ table() {
 }
 
 # After two more rounds.
-rounds() { sleep 0.5; }
+rounds() { sleep 0.8; }
 
 # asked NAME TABLE-OID COMMUNITY AUTH-FILE VLAN
 asked() {
