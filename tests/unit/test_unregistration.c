@@ -276,3 +276,50 @@ Test(unregistration, a_flood_is_decided_early)
 	kl_unregistrations_free(u);
 	kl_sessions_free(s);
 }
+
+/* ---- Afterwards ---- */
+
+static struct kl_lost lost(__u64 id, const char *device, unsigned host, __u64 time_ns)
+{
+	struct kl_lost l = { .conn_id = id, .time_ns = time_ns, .kind = KL_SIP_REGISTER };
+
+	snprintf(l.device, sizeof(l.device), "%s", device);
+	l.ends.family = 4;
+	l.ends.phone[0] = __builtin_bswap32(0x0a000000 + host);
+	return l;
+}
+
+/* A phone that is unregistered again and again: each time it is what was lost before it. */
+Test(unregistration, each_alarm_has_the_losses_before_it)
+{
+	const struct kl_lost losses[] = {
+		lost(1, "SEP1", 1, ALARM_NS - 20 * S),	lost(1, "SEP1", 1, ALARM_NS - 10 * S),
+		lost(2, "SEP1", 1, ALARM_NS + 990 * S), lost(3, "SEP2", 2, ALARM_NS + 1990 * S),
+		lost(4, "", 3, ALARM_NS - S),
+	};
+	struct kl_alarm alarms[] = {
+		alarm("SEP1", 1), alarm("SEP1", 1), alarm("SEP1", 1),
+		alarm("SEP3", 3), alarm("SEP9", 9), alarm("SEP1", 1),
+	};
+	static const struct {
+		__u64 session, losses;
+	} want[] = { { 1, 2 }, { 2, 1 }, { 2, 0 }, { 4, 1 }, { 0, 0 }, { 2, 0 } };
+	struct kl_sessions *s = sessions();
+
+	session(s, 1, "SEP1", 1, ALARM_NS - 10 * S);
+	session(s, 2, "SEP1", 1, ALARM_NS + 990 * S);
+	session(s, 3, "SEP2", 2, ALARM_NS + 1990 * S);
+	alarms[1].time_ns = ALARM_NS + 1000 * S;
+	alarms[2].time_ns = ALARM_NS + 2000 * S; /* the loss is another phone's */
+	alarms[5].type = KL_ALARM_REGISTERED;
+	cr_assert_eq(kl_unregistrations_match_lost(s, losses, 5, alarms, 6), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		cr_expect_eq(alarms[i].session, want[i].session, "%u: %llu", i,
+			     (unsigned long long)alarms[i].session);
+		cr_expect_eq(alarms[i].losses, want[i].losses, "%u: %llu", i,
+			     (unsigned long long)alarms[i].losses);
+		cr_expect_eq(alarms[i].matched_loss, want[i].losses > 0, "%u", i);
+	}
+	cr_expect_eq(kl_unregistrations_match_lost(s, NULL, 0, NULL, 0), 0);
+	kl_sessions_free(s);
+}

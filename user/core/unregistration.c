@@ -7,6 +7,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "util/cleanup.h"
+
 /* By what an alarm asks for a session. */
 enum wanted_by {
 	BY_DEVICE,
@@ -187,23 +189,30 @@ static void offer(struct round *r, const struct wanted_key *key, const struct ca
 		w->best = *c;
 }
 
+/* What a phone is known by decides; one behind the same address is another one. */
+static int keys_of_phone(const char *device, const uint8_t mac[6], const struct kl_endpoints *ends,
+			 struct wanted_key ret[WAYS])
+{
+	int n = 0;
+
+	if (device[0]) {
+		ret[n++] = key_of_device(device);
+	} else {
+		ret[n++] = key_of_mac(mac);
+		ret[n++] = key_of_address(BY_ADDRESS, ends->family, ends->phone);
+	}
+	ret[n++] = key_of_address(BY_ADDRESS_ALONE, ends->family, ends->phone);
+	return n;
+}
+
 static void offer_all(struct round *r, const struct candidate *c, const char *device,
 		      const uint8_t mac[6], const struct kl_endpoints *ends)
 {
-	struct wanted_key key;
+	struct wanted_key keys[WAYS];
+	int n = keys_of_phone(device, mac, ends, keys);
 
-	/* What a session is known by decides; a phone behind the same address is another one. */
-	if (device[0]) {
-		key = key_of_device(device);
-		offer(r, &key, c);
-	} else {
-		key = key_of_mac(mac);
-		offer(r, &key, c);
-		key = key_of_address(BY_ADDRESS, ends->family, ends->phone);
-		offer(r, &key, c);
-	}
-	key = key_of_address(BY_ADDRESS_ALONE, ends->family, ends->phone);
-	offer(r, &key, c);
+	for (int i = 0; i < n; i++)
+		offer(r, &keys[i], c);
 }
 
 static void visit(const struct kl_session *session, void *arg)
@@ -372,4 +381,114 @@ void kl_unregistration_match(const struct kl_sessions *s, struct kl_alarm *a)
 		kl_sessions_visit(s, visit, &r);
 	join(session_of(&r, a), a);
 	HASH_CLEAR(hh, r.wanted);
+}
+
+/* ---- Afterwards, against all losses ---- */
+
+struct asked {
+	struct wanted_key key;
+	uint64_t time_ns;
+	size_t alarm;
+};
+
+/* Of an alarm: its last loss so far. */
+struct matched {
+	uint64_t time_ns;
+	size_t loss; /* plus 1; 0: none */
+};
+
+static int by_key_and_time(const void *a, const void *b)
+{
+	const struct asked *x = a, *y = b;
+	int r = memcmp(&x->key, &y->key, sizeof(x->key));
+
+	return r ?: (x->time_ns > y->time_ns) - (x->time_ns < y->time_ns);
+}
+
+/* The first one that is not before this key and time. */
+static size_t first_from(const struct asked *asked, size_t count, const struct asked *from)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (by_key_and_time(&asked[middle], from) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void match_loss(const struct kl_lost *lost, size_t number, uint64_t reach,
+		       const struct asked *asked, size_t count, struct kl_alarm *alarm,
+		       struct matched *matched)
+{
+	struct wanted_key keys[WAYS];
+	int n = keys_of_phone(lost->device, lost->mac, &lost->ends, keys);
+	struct asked from = { .time_ns = lost->time_ns > KL_UNREGISTRATION_HOLD_NS
+						 ? lost->time_ns - KL_UNREGISTRATION_HOLD_NS
+						 : 0 };
+
+	for (int k = 0; k < n; k++) {
+		from.key = keys[k];
+		for (size_t i = first_from(asked, count, &from); i < count; i++) {
+			struct matched *m = &matched[asked[i].alarm];
+			struct kl_alarm *a = &alarm[asked[i].alarm];
+
+			if (memcmp(&asked[i].key, &from.key, sizeof(from.key)) != 0 ||
+			    asked[i].time_ns > lost->time_ns + reach)
+				break;
+			if (m->loss == number + 1)
+				continue; /* by another way already */
+			if (!m->loss || lost->time_ns >= m->time_ns) {
+				m->time_ns = lost->time_ns;
+				a->session = lost->conn_id;
+			}
+			m->loss = number + 1;
+			a->losses++;
+			a->matched_loss = true;
+		}
+	}
+}
+
+int kl_unregistrations_match_lost(const struct kl_sessions *s, const struct kl_lost *lost,
+				  size_t lost_count, struct kl_alarm *alarm, size_t alarm_count)
+{
+	static const struct kl_unregistrations_config usual;
+	_cleanup_free_ struct asked *asked = calloc(alarm_count + 1, WAYS * sizeof(*asked));
+	_cleanup_free_ struct matched *matched = calloc(alarm_count + 1, sizeof(*matched));
+	struct round r = { .config = &usual,
+			   .block = calloc(alarm_count + 1, WAYS * sizeof(*r.block)) };
+	size_t count = 0;
+
+	if (!asked || !matched || !r.block) {
+		free(r.block);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < alarm_count; i++)
+		ask(&r, &alarm[i]);
+	if (r.wanted)
+		kl_sessions_visit(s, visit, &r);
+	for (size_t i = 0; i < alarm_count; i++) {
+		struct wanted_key keys[WAYS];
+		int n = is_end(&alarm[i]) ? keys_of_alarm(&alarm[i], keys) : 0;
+
+		join(session_of(&r, &alarm[i]), &alarm[i]);
+		alarm[i].losses = 0;
+		alarm[i].matched_loss = false;
+		for (int k = 0; k < n; k++)
+			asked[count++] = (struct asked){ keys[k], alarm[i].time_ns, i };
+	}
+	round_done(&r);
+	qsort(asked, count, sizeof(*asked), by_key_and_time);
+	for (size_t i = 0; i < lost_count; i++) {
+		const struct kl_session *session = kl_sessions_find(s, lost[i].conn_id);
+		uint64_t reach = reach_ns(&usual,
+					  session ?: &(struct kl_session){ .kind = lost[i].kind });
+
+		match_loss(&lost[i], i, reach, asked, count, alarm, matched);
+	}
+	return 0;
 }

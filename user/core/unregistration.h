@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "core/diagnosis.h"
 #include "core/evidence.h"
 #include "core/session.h"
 
@@ -68,3 +69,10 @@ void kl_unregistrations_gone(struct kl_unregistrations *u, const struct kl_sessi
 
 /* One alarm, at once: sets its session, losses and matched_loss. */
 void kl_unregistration_match(const struct kl_sessions *s, struct kl_alarm *a);
+
+/*
+ * Afterwards, where all losses are known: alarms of any time, each with the losses of its phone
+ * before it (losses: those alone) and the session that lost the last of them. -ENOMEM.
+ */
+int kl_unregistrations_match_lost(const struct kl_sessions *s, const struct kl_lost *lost,
+				  size_t lost_count, struct kl_alarm *alarm, size_t alarm_count);
