@@ -53,7 +53,7 @@ struct kl_trace_lines {
 	KL_EVIDENCE_LIST(struct kl_trace_span) span;
 	bool dated;
 	int64_t ahead_ns; /* the caller's to say: the segments' clock less real time */
-	uint64_t read; /* lines in the files */
+	uint64_t read;	  /* lines in the files */
 	uint64_t malformed;
 	char complaint[160]; /* the first malformed one, with its number in its file */
 };
