@@ -163,7 +163,7 @@ $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c
 $(BUILD)/tests/net/host-evidence: $(BUILD)/tests/net/host_evidence.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-$(BUILD)/tests/history/histories: $(BUILD)/tests/history/histories.o $(BUILD)/tests/unit/scene.o $(LIB)
+$(BUILD)/tests/history/chance: $(BUILD)/tests/history/chance.o $(BUILD)/tests/unit/scene.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/net/listen: $(BUILD)/tests/net/listen.o $(LIB)

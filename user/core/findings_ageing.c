@@ -8,9 +8,10 @@
 #include "util/duration.h"
 
 enum {
-	RUNS_ENOUGH = 4,  /* times that losses came by themselves: not one outage */
-	CASES_SHARP = 30, /* that separate without exception carry it alone */
-	STEP_S = 10,	  /* ageing times are set in such steps */
+	RUNS_ENOUGH = 4,    /* times that losses came by themselves: not one outage */
+	CASES_SHARP = 30,   /* that separate without exception carry it alone */
+	STEP_S = 10,	    /* ageing times are set in such steps */
+	SHORTEST_MS = 1000, /* no table forgets sooner */
 };
 
 static bool is_sharp(const struct kl_split *s)
@@ -112,7 +113,8 @@ static bool judge_ageing(const struct kl_facts *f, struct ageing *a)
 	by_link = kl_link_confidence(a->link, &linked);
 	if (!linked)
 		a->link = NULL;
-	if (is_sharp(s) && s->p < KL_PERHAPS && s->table.lost_with >= 4 && s->runs >= 2)
+	if (is_sharp(s) && s->above >= SHORTEST_MS && s->p < KL_PERHAPS &&
+	    s->table.lost_with >= 4 && s->runs >= 2)
 		a->split = s;
 	if (is_refuted(f, a))
 		a->split = NULL;
@@ -122,7 +124,7 @@ static bool judge_ageing(const struct kl_facts *f, struct ageing *a)
 	for (size_t i = 0; i < f->d->evidence.ageing.count; i++)
 		*(fits(a, &f->d->evidence.ageing.item[i]) ? &a->agree : &a->differ) += 1;
 	confirmed = (a->split && a->agree) || linked || a->direct_cases >= KL_MISSING_ENOUGH;
-	if (a->split && s->p < KL_SURE && s->table.lost_with >= KL_CASES_ENOUGH &&
+	if (a->split && s->p < KL_SURE && s->table.lost_with >= KL_CASES_ENOUGH + s->again_lost &&
 	    s->runs >= RUNS_ENOUGH &&
 	    (s->idle_all || confirmed ||
 	     (s->table.lost_with >= CASES_SHARP && !s->table.delivered_with &&

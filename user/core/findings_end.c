@@ -257,6 +257,11 @@ static struct alarms count_alarms(const struct kl_facts *f)
 	return n;
 }
 
+static const char *name_of(const struct kl_alarm *a)
+{
+	return a->reason_name[0] ? a->reason_name : a->name;
+}
+
 bool kl_rule_cucm_initiated(struct kl_facts *f, struct kl_finding *ret)
 {
 	struct ends n = count_ends(f);
@@ -281,7 +286,7 @@ bool kl_rule_cucm_initiated(struct kl_facts *f, struct kl_finding *ret)
 		kl_say_figure(kl_say(ret,
 				     "%" PRIu64
 				     " unregistrations by the server's own reasons, such as %s",
-				     a.servers, a.servers_example->reason_name),
+				     a.servers, name_of(a.servers_example)),
 			      "unregistered_by_cucm", (double)a.servers);
 	if (a.timeouts)
 		kl_say(ret,
@@ -328,7 +333,7 @@ bool kl_rule_phone_initiated(struct kl_facts *f, struct kl_finding *ret)
 		kl_say_figure(kl_say(ret,
 				     "%" PRIu64
 				     " unregistrations by the phones' own reasons, such as %s",
-				     a.phones, a.phones_example->reason_name),
+				     a.phones, name_of(a.phones_example)),
 			      "unregistered_by_phone", (double)a.phones);
 	kl_explain_by(ret,
 		      "Phones ended %" PRIu64 " sessions of their own accord: they were restarted, "

@@ -4,7 +4,7 @@
  * at the same time: flushes, ageing, silence, lengths, conflicts, alarms, ends. What is said then
  * with high confidence is wrong. Then such with a true cause, and noise: is it found?
  *
- *   histories [-v] [COUNT [FIRST]]     1000 and 1 if not told
+ *   chance [-v] [COUNT [FIRST]]     1000 and 1 if not told
  */
 #include <math.h>
 #include <stdio.h>
