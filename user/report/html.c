@@ -204,12 +204,12 @@ static void put_counts(FILE *out, const struct kl_diagnosis_record *r)
 	for (int w = 0; w < KL_WHERES; w++)
 		where[w] = d->inferred[KL_TO_CUCM][w] + d->inferred[KL_TO_PHONE][w];
 	for (size_t i = 0; i < d->evidence.alarm.count; i++)
-		unregistered += d->evidence.alarm.item[i].type == KL_ALARM_UNREGISTERED;
+		unregistered += kl_alarm_is_unregistration(&d->evidence.alarm.item[i]);
 	fputs("<section id=\"counts\" aria-label=\"Counts\">\n<dl class=\"tiles\">\n", out);
 	put_tile(out, "phones", d->phones, NULL);
 	put_tile(out, "keepalives to CUCM", up->sent, NULL);
 	put_tile(out, "answers to phones", down->sent, NULL);
-	if (d->two_sided)
+	if (d->two_sided || r->live)
 		put_tile(out, "lost between", up->lost_between + down->lost_between, "bad");
 	put_tile(out, "lost before the access side", where[KL_PHONE_SIDE], "bad");
 	put_tile(out, "lost beyond the CUCM side", where[KL_CUCM_SIDE], "bad");

@@ -221,7 +221,7 @@ static void put_alarms(struct data *w)
 		if (!begin_row(w, a->time_ns))
 			continue;
 		put_lane(w, kl_html_lane_of_alarm(&w->lanes, a));
-		fprintf(w->out, ",%u", a->type);
+		fprintf(w->out, ",%d", kl_alarm_is_unregistration(a));
 		put_text(w, a->name);
 		put_text(w, a->device);
 		put_address(w, &a->address);
@@ -355,12 +355,8 @@ int kl_html_data(FILE *out, const struct kl_diagnosis_record *r)
 	seconds = (time_t)(first_ns / 1000000000);
 	localtime_r(&seconds, &tm);
 	if (!error) {
-		fprintf(out,
-			"{\"base\":%" PRId64 ",\"span_ms\":%" PRIu64 ",\"utc_offset_s\":%ld,"
-			"\"stride\":%u,\"two_sided\":%s",
-			w.base_ms, (last_ns - first_ns) / 1000000 + 1, tm.tm_gmtoff,
-			w.d->observed_stride ? w.d->observed_stride : 1,
-			w.d->two_sided ? "true" : "false");
+		fprintf(out, "{\"base\":%" PRId64 ",\"span_ms\":%" PRIu64 ",\"utc_offset_s\":%ld",
+			w.base_ms, (last_ns - first_ns) / 1000000 + 1, tm.tm_gmtoff);
 		put_names(&w);
 		put_macs(&w);
 		put_losses(&w);

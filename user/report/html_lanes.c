@@ -212,7 +212,7 @@ static void count(struct kl_html_lanes *l, const struct kl_diagnosis *d)
 		const struct kl_alarm *a = &d->evidence.alarm.item[i];
 		size_t lane = kl_html_lane_of_alarm(l, a);
 
-		if (lane != KL_NO_LANE && a->type == KL_ALARM_UNREGISTERED)
+		if (lane != KL_NO_LANE && kl_alarm_is_unregistration(a))
 			l->lane[lane].unregistered++;
 	}
 }

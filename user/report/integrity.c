@@ -48,7 +48,7 @@ static void tell_pairing(struct words *w, const struct kl_diagnosis *d)
 		[KL_PAIR_NO_ROOM] = "for which there was no room",
 	};
 
-	for (int i = 0; i < KL_PAIR_REASONS && d->two_sided; i++) {
+	for (int i = 0; i < KL_PAIR_REASONS; i++) {
 		if (d->stats.reasons[i] && words[i])
 			tell(w, "Not counted: %" PRIu64 " segments %s", d->stats.reasons[i],
 			     words[i]);
@@ -106,8 +106,10 @@ size_t kl_integrity_words(const struct kl_diagnosis_record *r, kl_integrity_say 
 	const struct kl_diagnosis *d = r->diagnosis;
 	struct words w = { .say = say, .arg = arg };
 
-	tell_pairing(&w, d);
-	tell_live(&w, &d->total.integrity);
+	if (r->live)
+		tell_live(&w, &d->total.integrity);
+	else if (d->two_sided)
+		tell_pairing(&w, d);
 	if (d->inferred_unsure)
 		tell(&w,
 		     "Not counted: %" PRIu64 " losses that would follow if all had been seen that "
@@ -117,6 +119,8 @@ size_t kl_integrity_words(const struct kl_diagnosis_record *r, kl_integrity_say 
 		for (size_t i = 0; i < r->captures[side].remark_count; i++)
 			tell(&w, "%s", r->captures[side].remarks[i]);
 	}
+	for (size_t i = 0; i < r->remark_count; i++)
+		tell(&w, "%s", r->remarks[i]);
 	if (d->lost_unlisted)
 		tell(&w, "%" PRIu64 " losses are counted, and not listed one by one",
 		     d->lost_unlisted);
@@ -124,7 +128,7 @@ size_t kl_integrity_words(const struct kl_diagnosis_record *r, kl_integrity_say 
 		tell(&w,
 		     "Of the copies that were not lost, one of %u is drawn; every loss is drawn",
 		     d->observed_stride);
-	if (!d->two_sided)
+	if (!d->two_sided && !r->live)
 		tell(&w, "From one place alone, nothing can be said about losses between two, and "
 			 "all losses are inferred");
 	return w.count;

@@ -19,7 +19,7 @@ const losses = rows(data.losses, ["lane", "direction", "kind", "where", "seq", "
 	"port", "cucmPort", "cucm", "drop", "evidence"]);
 const macEvents = rows(data.mac_events, ["index", "mac", "happening", "source", "vlan", "silent",
 	"port", "fromPort", "toldBy", "earliest"]);
-const alarms = rows(data.alarms, ["lane", "type", "name", "device", "address", "reason", "reasonName",
+const alarms = rows(data.alarms, ["lane", "unregistration", "name", "device", "address", "reason", "reasonName",
 	"protocol", "node", "lastSignal", "matched", "losses"]);
 const endings = rows(data.endings, ["lane", "by", "how", "leaves", "ttl", "usualTtl", "lostBefore"]);
 const conflicts = rows(data.arp, ["address", "requests", "first", "macs"]);
@@ -138,7 +138,7 @@ function sayMac(m) {
 function sayAlarm(a) {
 	return lines((a.name || "alarm") + (a.reasonName ? ": " + a.reasonName : "") + (a.reason >= 0 ? ` (${a.reason})` : ""),
 		lines(a.device, a.address).replace("\n", ", "),
-		a.type === 0 && (a.matched ? `after ${a.losses} ${a.losses === 1 ? "loss" : "losses"}` : "no loss before it was seen"),
+		a.unregistration && (a.matched ? `after ${a.losses} ${a.losses === 1 ? "loss" : "losses"}` : "no loss before it was seen"),
 		a.lastSignal && "last signal " + a.lastSignal, a.node && "node " + a.node);
 }
 function sayEnding(e) {

@@ -98,7 +98,7 @@ function drawOverview() {
 	const most = Math.max(1, ...bars);
 	ctx.fillStyle = colour("loss");
 	bars.forEach((n, i) => { if (n) { const h = 4 + (height - 18) * n / most; ctx.fillRect(i * 3, height - h, 2.4, h); } });
-	for (const a of alarms) if (a.t !== null && a.type === 0) glyph(ctx, "alarm", (a.t - whole.from) * scale, 6, 2.5);
+	for (const a of alarms) if (a.t !== null && a.unregistration) glyph(ctx, "alarm", (a.t - whole.from) * scale, 6, 2.5);
 	for (const m of forAll) if (m.t !== null) glyph(ctx, "mac", (m.t - whole.from) * scale, 6, 2.5, m);
 	byId("overview-name").textContent = losses.length ? `Losses of all phones (highest bar: ${most})` : "No losses";
 	const from = (view.from - whole.from) * scale, to = (view.to - whole.from) * scale;
