@@ -21,10 +21,11 @@ options_lost() {
   echo $(($(lab_dropped core options) - reached))
 }
 
+# options_site [MODE [OPTIONS]]
 options_site() {
   local n
-  site bridged 6
-  server_start sip --expires 10000 --options $OPTIONS_AFTER
+  site "${1:-bridged}" 6
+  server_start sip --expires 10000 --options "${2:-$OPTIONS_AFTER}"
   passing core srv0 $OPTI options
   for n in 1 2 3 4 5 6; do passing "phone$n" eth0 $OPTI options; done
 }
@@ -135,17 +136,18 @@ EOT
   high_only ageing_security_control phone_side_loss
 }
 
-# The bridge forgets a phone at random, long before its ageing time.
+# The bridge forgets a phone at random, each about every three seconds, long before its ageing time.
+OPTIONS_SOON=500,900,1300,1700
 flush() {
-  local n forgetter
-  options_site
+  local forgetter
+  options_site bridged $OPTIONS_SOON
   lab_bridge_ageing box 300 acc0
   lab_bg box "$WORK/monitor" bridge monitor fdb
-  lab_bg box "$WORK/forgetter" bash -c 'RANDOM=7; while sleep 0.3; do
+  lab_bg box "$WORK/forgetter" bash -c 'RANDOM=7; while sleep 0.5; do
     bridge fdb del 00:24:14:00:00:0$((RANDOM % 6 + 1)) dev acc0 master; done'
   forgetter=$LAB_LAST_PID
   diagnose_start 20
-  phones 1 6 sip --refresh 3000 --duration 60000
+  phones 1 6 sip --refresh 2000 --duration 60000
   diagnose_end flush 1
   lab_stop "$forgetter"
   expect "flush: OPTIONS that the bridge lost" "$(options_lost)" -ge 12
@@ -157,20 +159,17 @@ flush() {
 
 # A switch outside does so, and says it by traps.
 flush_switch() {
-  local n forgetter teller
-  site routed 6
-  server_start sip --expires 10000 --options $OPTIONS_AFTER
-  passing core srv0 $OPTI options
-  for n in 1 2 3 4 5 6; do passing "phone$n" eth0 $OPTI options; done
+  local forgetter teller
+  options_site routed $OPTIONS_SOON
   lab_bridge_ageing switch 300 p1 p2 p3 p4 p5 p6
   _lab_addr switch br0 10.1.200.1/16
   diagnose_start 20 --trap 10.1.0.1:1162
   lab_bg switch "$WORK/teller" "$ROOT/tests/net/why/tell_removals.sh" udp:10.1.0.1:1162
   teller=$LAB_LAST_PID
-  lab_bg switch "$WORK/forgetter" bash -c 'RANDOM=11; while sleep 0.3; do
+  lab_bg switch "$WORK/forgetter" bash -c 'RANDOM=11; while sleep 0.5; do
     n=$((RANDOM % 6 + 1)); bridge fdb del 00:24:14:00:00:0$n dev p$n master; done'
   forgetter=$LAB_LAST_PID
-  phones 1 6 sip --refresh 3000 --duration 60000
+  phones 1 6 sip --refresh 2000 --duration 60000
   diagnose_end flush_switch 1
   lab_stop "$forgetter"
   lab_stop "$teller"

@@ -68,9 +68,9 @@ EOT
   echo "      first by the capture: $first; kaloss: $(finding proxy_arp '.evidence | map(.text) | join("; ")')"
 }
 
-# The server's address moves to another host, which announces it, and back; once to a virtual MAC.
+# The server's address moves to another host, which announces it.
 failover() {
-  local n mac
+  local n mac=02:00:00:00:02:11
   site bridged 6 arp
   server_start sccp
   for n in 1 2 3 4 5 6; do
@@ -90,15 +90,13 @@ EOT
   diagnose_start 16
   phones 1 6 sccp --period 1000 --duration 60000
   asking_phones 1 2 3 4 5 6
-  for mac in 02:00:00:00:02:11 00:00:5e:00:01:0a 00:00:5e:00:01:0b; do
-    sleep 3
-    lab_in server ip link set eth0 address "$mac"
-    # What the other host of a pair does when it takes over.
-    lab_in server "$ROOT/tests/net/why/announce.py" eth0 "$mac" "$LAB_SERVER"
-  done
+  sleep 4
+  lab_in server ip link set eth0 address $mac
+  # What the other host of a pair does when it takes over.
+  lab_in server "$ROOT/tests/net/why/announce.py" eth0 $mac "$LAB_SERVER"
   diagnose_end failover 1
   arp_answers >"$WORK/answers"
-  expect "failover: MACs that answered" "$(awk '{ print $2 }' "$WORK/answers" | sort -u | wc -l)" -eq 4
+  expect "failover: MACs that answered" "$(awk '{ print $2 }' "$WORK/answers" | sort -u | wc -l)" -eq 2
   expect "failover: answers" "$(wc -l <"$WORK/answers")" -ge 40
   not_found failover proxy_arp mac_ageing
   high_only failover cucm_side_loss
