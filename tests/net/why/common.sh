@@ -11,11 +11,10 @@ site() {
   keep_trap
 }
 
-# diagnose_start SECONDS OPTION…: in the box; ends by itself. Returns once it is counting.
+# diagnose_start OPTION…: in the box. Returns once it is counting.
 diagnose_start() {
-  local seconds=$1 tries=600
-  shift
-  lab_bg box "$WORK/diagnose.err" "$KALOSS" diagnose --access acc0 --cucm cucm0 --for "${seconds}s" \
+  local tries=600
+  lab_bg box "$WORK/diagnose.err" "$KALOSS" diagnose --access acc0 --cucm cucm0 --for 5m \
     --format json --output "$WORK/document" "$@"
   DIAGNOSIS=$LAB_LAST_PID
   until grep -q '^looking for' "$WORK/diagnose.err" 2>/dev/null; do
@@ -27,9 +26,14 @@ diagnose_start() {
   done
 }
 
-# diagnose_end NAME STATUS: waits for its end. The document is as the schema says, and complete.
+# diagnose_end NAME STATUS [SECONDS]: after so many more seconds ends it as Ctrl-C does; without them
+# it ends by itself. The document is as the schema says, and complete.
 diagnose_end() {
   local status said
+  [ -z "${3:-}" ] || {
+    sleep "$3"
+    kill -INT "$DIAGNOSIS"
+  }
   wait "$DIAGNOSIS"
   status=$?
   [ -z "${WHY_KEEP:-}" ] || {
@@ -37,8 +41,10 @@ diagnose_end() {
     cp "$WORK/document" "$WHY_KEEP/$1.json"
     cp "$WORK/diagnose.err" "$WHY_KEEP/$1.err"
   }
-  expect "$1: exit status" "$status" -eq "$2"
   [ -s "$WORK/document" ] || { fail "$1: no document: $(tail -3 "$WORK/diagnose.err")"; finish_tests; }
+  # Healthy or not as the findings say; and as the scenario says, where it does.
+  expect "$1: exit status" "$status" -eq "$(asked '[.findings[] | select(.fault)] | if . == [] then 0 else 1 end')"
+  [ -z "$2" ] || expect "$1: exit status" "$status" -eq "$2"
   if said=$("$ROOT/tests/captures/check_document.py" "$ROOT/docs/diagnosis.schema.json" \
     "$WORK/document"); then
     pass "$1: the document is as in the schema"
@@ -116,6 +122,27 @@ says() {
   done
 }
 
+# says_not NAME CAUSE PLACE WORD: it does not have this word.
+says_not() {
+  local text
+  text=$(finding "$2" ".$3")
+  case $text in
+  *"$4"*) fail "$1: the $3 of $2 says $4: $text" ;;
+  *) pass "$1: the $3 of $2 does not say $4" ;;
+  esac
+}
+
+# none_against NAME CAUSE: nothing is said to speak against it.
+none_against() {
+  local text
+  text=$(finding "$2" '[.evidence[] | select(.against) | .text] | join("; ")')
+  if [ -z "$text" ]; then
+    pass "$1: nothing speaks against $2"
+  else
+    fail "$1: against $2 is said to speak: $text"
+  fi
+}
+
 # figure CAUSE NAME: a figure of its evidence; the first, where there are several.
 figure() {
   finding "$1" "[.evidence[] | .$2 // empty] | first // empty"
@@ -153,12 +180,12 @@ passing() {
 EOT
 }
 
-# phones FROM TO KIND OPTION…: these phones, one after the other within about half a second.
+# phones FROM TO KIND OPTION…: these phones, one after the other.
 phones() {
   local n from=$1 to=$2
   shift 2
   for ((n = from; n <= to; n++)); do
     lab_phone "$n" "$@"
-    sleep "0.$((n % 7 + 3))"
+    sleep "0.$((n % 3 + 1))"
   done
 }

@@ -7,13 +7,13 @@ host() {
   local name=$1 mode=$2 reason=$3 symbol=${4:-} from
   site "$mode" 6
   server_start sccp
-  diagnose_start 10
+  diagnose_start
   phones 1 6 sccp --period 700 --duration 60000
   sleep 2
   break_it
   sleep 2
   mend_it
-  diagnose_end "$name" 1
+  diagnose_end "$name" 1 3
   from=$(asked '[.timeline[] | select(.drop != null and .drop.reason == "'"$reason"'")] | length')
   expect "$name: losses with the kernel's reason $reason" "$from" -ge 10
   [ -z "$symbol" ] || expect "$name: all of them in $symbol" \
