@@ -495,7 +495,8 @@ static int conclude(struct diagnose *d, struct kl_error *err)
 	d->remark_count = count;
 	kl_diagnosis_finish(&d->diagnosis);
 	count = 0;
-	r = kl_evidence_read_traces(d->o, &d->diagnosis, d->remarks + d->remark_count, &count, err);
+	r = kl_evidence_read_traces(d->o, &d->diagnosis, 0, d->remarks + d->remark_count, &count,
+				    err);
 	d->remark_count += count;
 	return r;
 }

@@ -226,7 +226,8 @@ static int conclude(struct live_diagnosis *l)
 	take_totals(l);
 	kl_diagnosis_finish(&l->d);
 	l->remark_count = kl_inputs_remarks(l->run.inputs, l->remarks);
-	r = kl_evidence_read_traces(l->run.o, &l->d, &l->remarks[l->remark_count], &files, &err);
+	r = kl_evidence_read_traces(l->run.o, &l->d, l->run.realtime_offset_ns,
+				    &l->remarks[l->remark_count], &files, &err);
 	l->remark_count += files;
 	if (r)
 		fprintf(stderr, "kaloss diagnose: %s\n", err.text);

@@ -57,7 +57,6 @@ static void take_alarm(const struct kl_alarm *a, uint64_t said_ns, void *arg)
 		return;
 	}
 	dated.time_ns = said_ns;
-	kl_unregistration_match(reading->d->sessions, &dated);
 	reading->d->evidence.has_alarms = true;
 	r = kl_evidence_alarm(&reading->d->evidence, &dated);
 	if (r)
@@ -78,7 +77,7 @@ int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
 			    struct kl_error *err)
 {
-	struct kl_syslog_config config = { .files = o->syslog.files };
+	struct kl_syslog_config config = { .files = o->syslog.files, .near_ns = d->last_ns };
 	struct reading reading = { .o = o, .d = d };
 	const struct kl_syslog_handlers handlers = { take_mac, take_alarm, &reading };
 	struct kl_input_stats stats = {};
@@ -103,12 +102,15 @@ int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 			 "--syslog-file: %" PRIu64
 			 " messages have no time that can be relied on and were left out",
 			 reading.timeless);
+	if (!r && kl_unregistrations_match_lost(d->sessions, d->lost, d->lost_count,
+						d->evidence.alarm.item, d->evidence.alarm.count))
+		r = kl_fail(err, -ENOMEM, "out of memory");
 	kl_syslog_close(syslog);
 	kl_known_macs_done(&reading.macs);
 	return r;
 }
 
-int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d,
+int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d, uint64_t offset_ns,
 			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
 			    struct kl_error *err)
 {
@@ -119,10 +121,12 @@ int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d,
 	if (!o->traces)
 		return 0;
 	r = kl_trace_files_read(o->traces, &lines, &stats, err);
+	lines.ahead_ns = -(int64_t)offset_ns;
 	if (!r && (r = kl_trace_match(&lines, d, &d->evidence)))
 		kl_fail(err, r, "%s", strerror(-r));
 	if (!r)
 		remark(ret_remarks, ret_count, "--cucm-trace", &stats);
+	kl_evidence_sort(&d->evidence);
 	kl_trace_lines_done(&lines);
 	return r;
 }

@@ -25,7 +25,7 @@ int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
 			    struct kl_error *err);
 
-/* --cucm-trace, after it. */
-int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d,
+/* --cucm-trace, after it. offset_ns: the diagnosis' times are so much behind CLOCK_REALTIME. */
+int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d, uint64_t offset_ns,
 			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
 			    struct kl_error *err);

@@ -28,9 +28,6 @@ struct kl_switch_poll_config {
 
 struct kl_switch_poll;
 
-/* Asked of each MAC that is found missing or new; false: it is nobody's that matters. */
-typedef bool (*kl_mac_filter)(const uint8_t mac[6], void *arg);
-
 int kl_switch_poll_open(const struct kl_switch_poll_config *config, struct kl_switch_poll **ret,
 			struct kl_error *err);
 void kl_switch_poll_close(struct kl_switch_poll *p); /* NULL is fine */
