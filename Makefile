@@ -8,12 +8,7 @@
 #   make soak       ten minutes of random loss at three places (as root)
 #   make bench      what a packet, a session and a diagnosis of captures cost (as root)
 #   make bench-captures: the last alone, tshark on large captures, too, and memory by size
-#   make fuzz       fuzz the parser for FUZZ_SECONDS; make corpus keeps what it found
-#   make fuzz-capture, make corpus-capture: the same for capture files
-#   make fuzz-session, make corpus-session: and for messages and sessions
-#   make fuzz-syslog, make corpus-syslog: and for syslog
-#   make fuzz-trap, make corpus-trap: and for what switches send by SNMP
-#   make fuzz-trace, make corpus-trace: and for traces of call servers
+#   make fuzz, make corpus, and the same for each NAME: see tests/fuzz/fuzz.mk
 #
 # What is built goes to $(BUILD) only. SANITIZE=1 builds with ASan and UBSan (use another BUILD).
 
@@ -57,10 +52,10 @@ KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
 	syslog-events snmp-evidence)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
-TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
-	$(BUILD)/tests/fuzz/replay-capture $(BUILD)/tests/fuzz/replay-session \
-	$(BUILD)/tests/fuzz/replay-syslog $(BUILD)/tests/fuzz/replay-trap \
-	$(BUILD)/tests/fuzz/replay-trace \
+FUZZERS := capture session syslog trap trace
+TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
+	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
+	$(BUILD)/tests/history/chance \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
@@ -69,8 +64,7 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/fuzz/replay \
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
-	fuzz corpus fuzz-capture corpus-capture fuzz-session corpus-session fuzz-syslog \
-	corpus-syslog fuzz-trap corpus-trap fuzz-trace corpus-trace include-directions
+	include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -202,146 +196,7 @@ $(BUILD)/tests/bench/measure: $(BUILD)/tests/bench/measure.o
 # (A pattern would add nothing: only named targets take further prerequisites.)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETONS)
 
-# The fuzzer's target, and the same target with a main() that replays the corpus.
-FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
-FUZZ_TARGET := tests/fuzz/fuzz_parse.c tests/packets/packets.c
-FUZZ_HEADERS := $(wildcard include/kaloss/*.h tests/fuzz/*.h tests/packets/*.h)
-$(BUILD)/tests/fuzz/replay: $(FUZZ_TARGET) tests/fuzz/replay.c $(FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/fuzz: $(FUZZ_TARGET) $(FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/make-corpus: $(addprefix $(BUILD)/tests/,fuzz/make_corpus.o packets/packets.o \
-		packets/neighbours.o)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
-
-# The same for captures: what reads them is compiled anew, to be watched by the sanitizers.
-CAPTURE_FUZZ_TARGET := tests/fuzz/fuzz_capture.c tests/packets/packets.c user/util/error.c \
-	$(wildcard user/source/capture*.c)
-CAPTURE_FUZZ_HEADERS := $(FUZZ_HEADERS) $(wildcard user/source/capture*.h user/util/*.h)
-$(BUILD)/tests/fuzz/replay-capture: $(CAPTURE_FUZZ_TARGET) tests/fuzz/replay.c $(CAPTURE_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) \
-		$(shell $(PKG_CONFIG) --libs libpcap zlib) -o $@
-
-$(BUILD)/tests/fuzz/fuzz-capture: $(CAPTURE_FUZZ_TARGET) $(CAPTURE_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) \
-		$(shell $(PKG_CONFIG) --libs libpcap zlib) -o $@
-
-$(BUILD)/tests/fuzz/make-capture-corpus: $(BUILD)/tests/fuzz/make_capture_corpus.o \
-		$(BUILD)/tests/packets/packets.o $(BUILD)/tests/packets/pcap_writer.o
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lz -o $@
-
-fuzz-capture: $(BUILD)/tests/fuzz/fuzz-capture
-	@mkdir -p $(BUILD)/tests/fuzz/found-capture
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 $(BUILD)/tests/fuzz/found-capture tests/fuzz/corpus-capture
-
-corpus-capture: $(BUILD)/tests/fuzz/make-capture-corpus $(BUILD)/tests/fuzz/fuzz-capture
-	@mkdir -p tests/fuzz/corpus-capture $(BUILD)/tests/fuzz/found-capture
-	$(BUILD)/tests/fuzz/make-capture-corpus tests/fuzz/corpus-capture
-	$(BUILD)/tests/fuzz/fuzz-capture -merge=1 tests/fuzz/corpus-capture $(BUILD)/tests/fuzz/found-capture
-
-# And for sessions.
-SESSION_FUZZ_TARGET := tests/fuzz/fuzz_session.c user/core/answers.c user/core/message.c \
-	user/core/phones.c user/core/schedule.c $(wildcard user/core/session*.c)
-SESSION_FUZZ_HEADERS := $(wildcard include/kaloss/*.h user/core/*.h)
-$(BUILD)/tests/fuzz/replay-session: $(SESSION_FUZZ_TARGET) tests/fuzz/replay.c $(SESSION_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/fuzz-session: $(SESSION_FUZZ_TARGET) $(SESSION_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/make-session-corpus: $(BUILD)/tests/fuzz/make_session_corpus.o \
-		$(BUILD)/tests/packets/packets.o
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
-
-fuzz-session: $(BUILD)/tests/fuzz/fuzz-session
-	@mkdir -p $(BUILD)/tests/fuzz/found-session
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=2000 $(BUILD)/tests/fuzz/found-session tests/fuzz/corpus-session
-
-corpus-session: $(BUILD)/tests/fuzz/make-session-corpus $(BUILD)/tests/fuzz/fuzz-session
-	@mkdir -p tests/fuzz/corpus-session $(BUILD)/tests/fuzz/found-session
-	$(BUILD)/tests/fuzz/make-session-corpus tests/fuzz/corpus-session
-	$(BUILD)/tests/fuzz/fuzz-session -merge=1 tests/fuzz/corpus-session $(BUILD)/tests/fuzz/found-session
-
-# And for syslog. Its seeds are lines as they come, kept by hand.
-SYSLOG_FUZZ_TARGET := tests/fuzz/fuzz_syslog.c user/core/syslog_line.c user/core/switch_message.c \
-	user/core/cucm_alarm.c user/core/evidence.c user/source/syslog_lines.c
-SYSLOG_FUZZ_HEADERS := $(wildcard include/kaloss/*.h user/core/*.h user/source/*.h)
-$(BUILD)/tests/fuzz/replay-syslog: $(SYSLOG_FUZZ_TARGET) tests/fuzz/replay.c $(SYSLOG_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/fuzz-syslog: $(SYSLOG_FUZZ_TARGET) $(SYSLOG_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
-
-fuzz-syslog: $(BUILD)/tests/fuzz/fuzz-syslog
-	@mkdir -p $(BUILD)/tests/fuzz/found-syslog
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=10000 $(BUILD)/tests/fuzz/found-syslog tests/fuzz/corpus-syslog
-
-corpus-syslog: $(BUILD)/tests/fuzz/fuzz-syslog
-	@mkdir -p $(BUILD)/tests/fuzz/found-syslog
-	$(BUILD)/tests/fuzz/fuzz-syslog -merge=1 tests/fuzz/corpus-syslog $(BUILD)/tests/fuzz/found-syslog
-
-# And for what switches send by SNMP; its corpus is what the fuzzer found.
-TRAP_FUZZ_TARGET := tests/fuzz/fuzz_trap.c $(addprefix user/core/,snmp_header.c switch_rows.c \
-	switch_table.c trap_decode.c)
-TRAP_FUZZ_HEADERS := $(wildcard include/kaloss/*.h user/core/*.h)
-$(BUILD)/tests/fuzz/replay-trap: $(TRAP_FUZZ_TARGET) tests/fuzz/replay.c $(TRAP_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/fuzz-trap: $(TRAP_FUZZ_TARGET) $(TRAP_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
-
-fuzz-trap: $(BUILD)/tests/fuzz/fuzz-trap
-	@mkdir -p $(BUILD)/tests/fuzz/found-trap
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=1000 $(BUILD)/tests/fuzz/found-trap tests/fuzz/corpus-trap
-
-corpus-trap: $(BUILD)/tests/fuzz/fuzz-trap
-	@mkdir -p tests/fuzz/corpus-trap $(BUILD)/tests/fuzz/found-trap
-	$(BUILD)/tests/fuzz/fuzz-trap -merge=1 tests/fuzz/corpus-trap $(BUILD)/tests/fuzz/found-trap
-
-# And for traces of call servers, beside what was seen of the connections.
-TRACE_FUZZ_TARGET := tests/fuzz/fuzz_trace.c user/core/evidence.c \
-	$(wildcard user/core/cucm_trace*.c user/core/trace_*.c) $(filter user/%,$(SESSION_FUZZ_TARGET))
-$(BUILD)/tests/fuzz/replay-trace: $(TRACE_FUZZ_TARGET) tests/fuzz/replay.c $(SESSION_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/fuzz-trace: $(TRACE_FUZZ_TARGET) $(SESSION_FUZZ_HEADERS) Makefile
-	@mkdir -p $(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
-
-$(BUILD)/tests/fuzz/make-trace-corpus: $(BUILD)/tests/fuzz/make_trace_corpus.o
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
-
-fuzz-trace: $(BUILD)/tests/fuzz/fuzz-trace
-	@mkdir -p $(BUILD)/tests/fuzz/found-trace
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4000 $(BUILD)/tests/fuzz/found-trace tests/fuzz/corpus-trace
-
-corpus-trace: $(BUILD)/tests/fuzz/make-trace-corpus $(BUILD)/tests/fuzz/fuzz-trace
-	@mkdir -p tests/fuzz/corpus-trace $(BUILD)/tests/fuzz/found-trace
-	$(BUILD)/tests/fuzz/make-trace-corpus tests/fuzz/corpus-trace
-	$(BUILD)/tests/fuzz/fuzz-trace -merge=1 tests/fuzz/corpus-trace $(BUILD)/tests/fuzz/found-trace
-
-fuzz: $(BUILD)/tests/fuzz/fuzz
-	@mkdir -p $(BUILD)/tests/fuzz/found
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=2000 $(BUILD)/tests/fuzz/found tests/fuzz/corpus
-
-# Writes the seeds anew, and adds to the corpus what `make fuzz` found and the seeds do not reach.
-corpus: $(BUILD)/tests/fuzz/make-corpus $(BUILD)/tests/fuzz/fuzz
-	@mkdir -p tests/fuzz/corpus $(BUILD)/tests/fuzz/found
-	$(BUILD)/tests/fuzz/make-corpus tests/fuzz/corpus
-	$(BUILD)/tests/fuzz/fuzz -merge=1 tests/fuzz/corpus $(BUILD)/tests/fuzz/found
+include tests/fuzz/fuzz.mk
 
 lab-tools: $(LAB_TOOLS)
 

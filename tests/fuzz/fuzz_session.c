@@ -36,7 +36,7 @@ static void take_story(const struct kl_story *story, void *arg)
 {
 	(void)arg;
 	require(story->session != NULL);
-	require(story->type <= KL_STORY_FORECAST && story->where < KL_WHERES);
+	require(story->type <= KL_STORY_SEGMENT && story->where < KL_WHERES);
 	require(strnlen(story->text, KL_STORY_TEXT) < KL_STORY_TEXT);
 	require(story->type != KL_STORY_LOSS || story->text[0]);
 }
