@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files live*.c share, and nobody else includes: live.c loads, attaches and takes down,
+ * live_read.c is all that goes on in between.
+ */
+#pragma once
+
+#include <kaloss/abi.h>
+
+#include "kaloss.skel.h"
+#include "source/hooks.h"
+#include "source/live.h"
+
+enum {
+	HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2
+};
+
+struct kl_live {
+	struct kaloss_bpf *skel;
+	struct ring_buffer *ring;
+	struct ring_buffer *arp_ring; /* NULL: switched off */
+	struct kl_sweep *sweep;	      /* mapped */
+	struct kl_hook hooks[HOOKS_MAX];
+	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
+	size_t hook_count;
+	int cpus;
+	bool needs_tc;	/* XDP did not go somewhere: the tc programs for ingress are needed */
+	int stats_fd;	/* -1: the kernel does not measure the programs for us */
+	int promisc_fd; /* holds mirror ports in promiscuous mode; -1: none */
+	struct kl_counters *per_cpu_counters;
+	struct kl_maxima *per_cpu_maxima;
+	kl_event_handler event_handler; /* during kl_live_events() */
+	void *event_arg;
+	kl_arp_event_handler arp_handler; /* during kl_live_arp() */
+	void *arp_arg;
+};
