@@ -146,8 +146,13 @@ static void put_finding(FILE *out, size_t number, const struct kl_finding *f)
 	}
 	if (f->evidence_count) {
 		fputs("<h4>Evidence</h4>\n<ul>\n", out);
-		for (size_t i = 0; i < f->evidence_count; i++)
-			put_evidence(out, &f->evidence[i]);
+		/* First what speaks for it. */
+		for (size_t i = 0; i < 2 * f->evidence_count; i++) {
+			const struct kl_finding_evidence *e = &f->evidence[i % f->evidence_count];
+
+			if (e->against == (i >= f->evidence_count))
+				put_evidence(out, e);
+		}
 		fputs("</ul>\n", out);
 	}
 	fputs("</li>\n", out);
@@ -207,12 +212,13 @@ static void put_counts(FILE *out, const struct kl_diagnosis_record *r)
 		unregistered += kl_alarm_is_unregistration(&d->evidence.alarm.item[i]);
 	fputs("<section id=\"counts\" aria-label=\"Counts\">\n<dl class=\"tiles\">\n", out);
 	put_tile(out, "phones", d->phones, NULL);
-	put_tile(out, "keepalives to CUCM", up->sent, NULL);
-	put_tile(out, "answers to phones", down->sent, NULL);
+	put_tile(out, "sent to CUCM", up->sent, NULL);
+	put_tile(out, "sent to phones", down->sent, NULL);
 	if (d->two_sided || r->live)
-		put_tile(out, "lost between", up->lost_between + down->lost_between, "bad");
-	put_tile(out, "lost before the access side", where[KL_PHONE_SIDE], "bad");
-	put_tile(out, "lost beyond the CUCM side", where[KL_CUCM_SIDE], "bad");
+		put_tile(out, "lost between the interfaces", up->lost_between + down->lost_between,
+			 "bad");
+	put_tile(out, "lost between phone and access side", where[KL_PHONE_SIDE], "bad");
+	put_tile(out, "lost between CUCM side and CUCM", where[KL_CUCM_SIDE], "bad");
 	put_tile(out, "lost, or their acknowledgement", where[KL_WHERE_UNKNOWN], "bad");
 	put_tile(out, "sent again", up->retransmitted + down->retransmitted, NULL);
 	if (d->evidence.has_alarms)

@@ -104,8 +104,8 @@ function duration(ms) {
 // ---- Words ----
 
 const whereWords = {
-	between: "between the interfaces", phone_side: "before the access side",
-	cucm_side: "beyond the CUCM side", unknown: "it, or its acknowledgement",
+	between: "between the interfaces", phone_side: "between phone and access side",
+	cucm_side: "between CUCM side and CUCM", unknown: "it, or its acknowledgement",
 };
 const kindOf = (i) => (data.kinds[i] || "other").replace(/_/g, " ");
 const whereOf = (i) => whereWords[data.wheres[i]] || data.wheres[i];

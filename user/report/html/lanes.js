@@ -6,8 +6,8 @@
 const LANE = 34;
 const places = { mac: 8, alarm: 8, end: 17, keepalive: [13, 9], loss: 18, answer: [23, 6], again: 26, traced: [30, 3] };
 const types = {
-	keepalive: { label: "keepalives", light: "#0072b2", dark: "#56a5dc" },
-	answer: { label: "answers", light: "#7a8fa3", dark: "#7f93a6" },
+	keepalive: { label: "sent to CUCM", light: "#0072b2", dark: "#56a5dc" },
+	answer: { label: "sent to phones", light: "#7a8fa3", dark: "#7f93a6" },
 	traced: { label: "in the CUCM's traces", light: "#00694d", dark: "#2fc89a" },
 	again: { label: "sent again", light: "#b97f00", dark: "#e69f00" },
 	loss: { label: "losses", light: "#c43c00", dark: "#ff7a33" },

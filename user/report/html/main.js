@@ -14,13 +14,13 @@ const lossTable = new Table(byId("losses"), "losses", [
 	{ name: "Way", text: (l) => wayOf(l.direction) },
 	{ name: "Kind", text: (l) => kindOf(l.kind) },
 	{ name: "Where", text: (l) => whereOf(l.where) + (l.probable ? " (probably)" : "") },
+	{ name: "Why", text: (l) => [dropOf(l), l.evidence].filter(Boolean).join("; ") },
 	{ name: "Silent before", number: true, text: (l) => duration(l.idle), value: (l) => l.idle },
 	{ name: "Sent again", number: true, onScreen: true, text: (l) => l.again, value: (l) => l.again },
 	{ name: "Got through", text: (l) => (l.through === null ? "" : clock(l.through / 1000)), value: (l) => l.through },
 	{ name: "Seq", number: true, text: (l) => l.seq, value: (l) => l.seq },
 	{ name: "Seq at CUCM", number: true, onScreen: true, text: (l) => (l.seqOther === l.seq ? "same" : l.seqOther), value: (l) => l.seqOther },
 	{ name: "Length", number: true, onScreen: true, text: (l) => l.length, value: (l) => l.length },
-	{ name: "Why", text: (l) => [dropOf(l), l.evidence].filter(Boolean).join("; ") },
 ], losses, data.losses_more, jump);
 
 // MAC events are those of a phone: of the first lane with that MAC.
@@ -48,7 +48,7 @@ new Table(byId("phones"), "connections", [
 	{ name: "Keepalive", onScreen: true, text: (s) => (s.kind ? kindOf(s.kind) : "") },
 	{ name: "Period", number: true, text: (s) => (s.period ? duration(s.period) : ""), value: (s) => s.period },
 	count("Keepalives", "keepalives"), count("Answered", "answered"), count("Only acked", "acknowledgedOnly"),
-	count("Lost between", "lostBetween"), count("Before access", "lostPhone"), count("Beyond CUCM", "lostCucm"),
+	count("Lost between", "lostBetween"), count("Phone side", "lostPhone"), count("CUCM side", "lostCucm"),
 	count("Not known", "lostUnknown"), count("Sent again", "again"),
 	{ name: "Answer p99", number: true, text: (s) => (s.answer === null ? "" : duration(s.answer / 1000)), value: (s) => s.answer },
 	{ name: "Ended", onScreen: true, text: (s) => (s.closed === null ? "" : stamp(s.closed / 1000, 0)), value: (s) => s.closed },

@@ -201,7 +201,7 @@ function nearest(list, t, reach, at) {
 function whatIs(lane, x, y) {
 	const pixel = (view.to - view.from) / canvas.clientWidth, t = timeAt(canvas, x), found = [];
 	const time = (m) => m.t;
-	const names = { keepalive: "keepalive to CUCM", answer: "answer to phone", traced: "received by the CUCM's application" };
+	const names = { keepalive: "keepalive or answer, to CUCM", answer: "keepalive or answer, to phone", traced: "received by the CUCM's application" };
 	open(lane);
 	for (let i = lower(lane.marks, t - 9 * pixel, time); i < lane.marks.length && lane.marks[i].t <= t + 7 * pixel; i++)
 		if (shown[lane.marks[i].type]) found.push(lane.marks[i]);
