@@ -164,7 +164,7 @@ static void put_verdict(FILE *out, const struct kl_diagnosis_record *r)
 	      "<h2 id=\"verdict-title\">Verdict</h2>\n",
 	      out);
 	if (!r->finding_count && r->diagnosis->lost_count)
-		fputs("<p class=\"healthy\">No cause can be named for the losses below: there "
+		fputs("<p class=\"healthy open\">No cause can be named for the losses below: there "
 		      "are too few of them, or nothing speaks for one.</p>\n",
 		      out);
 	else if (!r->finding_count)

@@ -143,11 +143,17 @@ function drawMarks(ctx, marks, view, width, y) {
 			drawn.push(fresh);
 		}
 	}
+	// A number is written where there is room for it before the next mark.
+	let next = null;
+	for (const g of drawn.filter((d) => d.mark.type === "loss").reverse()) {
+		g.roomy = next === null || next - g.x > 30;
+		next = g.x;
+	}
 	const rank = ["end", "again", "mac", "alarm", "loss"];
 	drawn.sort((a, b) => rank.indexOf(a.mark.type) - rank.indexOf(b.mark.type));
 	for (const g of drawn) {
 		glyph(ctx, g.mark.type, g.x, y + places[g.mark.type], g.mark.type === "loss" ? 4.5 : 3.5, g.mark);
-		if (g.count > 1 && g.mark.type === "loss") {
+		if (g.count > 1 && g.roomy && g.x + 26 < width) {
 			ctx.font = "600 10px system-ui, sans-serif";
 			ctx.textBaseline = "middle";
 			ctx.fillText(g.count > 999 ? "999+" : String(g.count), g.x + 7, y + places.loss - 5);

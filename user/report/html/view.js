@@ -87,20 +87,24 @@ function labelOf(lane, y) {
 	return node;
 }
 
+// Of all losses, also those without a row.
+const lossTimes = losses.map((l) => l.t).filter((t) => t !== null);
+for (const lane of lanes) if (lane.packed[4]) for (const t of unpack(lane.packed[4])) lossTimes.push(t);
+
 // How many losses and unregistrations there were when, over the whole time.
 function drawOverview() {
 	const height = 56, { ctx, width } = prepare(overview, height);
 	const scale = width / (whole.to - whole.from), bars = new Float64Array(Math.ceil(width / 3) + 1);
-	for (const l of losses) {
-		const bar = Math.floor((l.t - whole.from) * scale / 3);
-		if (l.t !== null && bar >= 0 && bar < bars.length) bars[bar]++;
+	for (const t of lossTimes) {
+		const bar = Math.floor((t - whole.from) * scale / 3);
+		if (bar >= 0 && bar < bars.length) bars[bar]++;
 	}
 	const most = Math.max(1, ...bars);
 	ctx.fillStyle = colour("loss");
 	bars.forEach((n, i) => { if (n) { const h = 4 + (height - 18) * n / most; ctx.fillRect(i * 3, height - h, 2.4, h); } });
 	for (const a of alarms) if (a.t !== null && a.unregistration) glyph(ctx, "alarm", (a.t - whole.from) * scale, 6, 2.5);
 	for (const m of forAll) if (m.t !== null) glyph(ctx, "mac", (m.t - whole.from) * scale, 6, 2.5, m);
-	byId("overview-name").textContent = losses.length ? `Losses of all phones (highest bar: ${most})` : "No losses";
+	byId("overview-name").textContent = lossTimes.length ? `Losses of all phones (highest bar: ${most})` : "No losses";
 	const from = (view.from - whole.from) * scale, to = (view.to - whole.from) * scale;
 	ctx.fillStyle = shade("--accent");
 	ctx.globalAlpha = 0.13;
