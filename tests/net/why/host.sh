@@ -5,10 +5,10 @@
 # host NAME MODE REASON [SYMBOL]: in between the functions break_it and mend_it.
 host() {
   local name=$1 mode=$2 reason=$3 symbol=${4:-} from
-  site "$mode" 6
+  site "$mode" "${count:-6}"
   server_start sccp
   diagnose_start
-  phones 1 6 sccp --period 700 --duration 60000
+  phones 1 "${count:-6}" sccp --period 700 --duration 60000
   sleep 2
   break_it
   sleep 2
@@ -67,7 +67,7 @@ host_queue() {
   break_it() { lab_in box tc qdisc replace dev cucm0 root pfifo limit 0; }
   mend_it() { lab_in box tc qdisc del dev cucm0 root; }
   # A queue is behind cucm0: what it drops was seen there, and not all of it can be known as lost.
-  at_least=3 host host_queue routed QDISC_DROP
+  count=12 at_least=3 host host_queue routed QDISC_DROP
   says host_queue in_host_drop remedy queue
 }
 
