@@ -27,8 +27,8 @@ enum {
 
 /* When the phone was heard last before something. */
 struct kl_heard {
-	uint64_t time_ns;
-	uint8_t known; /* enum kl_idle_known; KL_IDLE_UNKNOWN: time_ns says nothing */
+	uint64_t time_ns : 62;
+	uint64_t known : 2; /* enum kl_idle_known; KL_IDLE_UNKNOWN: time_ns says nothing */
 };
 
 /* How long the phone had been silent before the copies of a segment that were seen. */
