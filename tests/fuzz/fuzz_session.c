@@ -39,6 +39,8 @@ static void take_story(const struct kl_story *story, void *arg)
 	require(story->type <= KL_STORY_SEGMENT && story->where < KL_WHERES);
 	require(strnlen(story->text, KL_STORY_TEXT) < KL_STORY_TEXT);
 	require(story->type != KL_STORY_LOSS || story->text[0]);
+	require(story->idle_known <= KL_IDLE_ALL);
+	require(story->idle_known != KL_IDLE_UNKNOWN || !story->idle_ns);
 }
 
 static const __u8 *take(struct input *in, size_t len)
@@ -145,6 +147,8 @@ static void visit(const struct kl_session *session, void *arg)
 static void one(struct kl_sessions *s, struct input *in, struct kl_event *last)
 {
 	const __u8 *op = take(in, 1), *p;
+	enum kl_idle_known known;
+	uint64_t idle_ns;
 	bool one_way;
 
 	switch (*op % 8) {
@@ -160,6 +164,9 @@ static void one(struct kl_sessions *s, struct input *in, struct kl_event *last)
 	case 2:
 		kl_sessions_lost_between(s, last->conn_id, last->direction, last->seq,
 					 last->payload_len, 1 + (*op >> 4), *op & 8);
+		require(kl_sessions_idle_of(s, last->conn_id, last->direction, last->seq,
+					    last->payload_len, *op >> 4, &idle_ns,
+					    &known) == (known != KL_IDLE_UNKNOWN));
 		break;
 	case 3:
 		if (*op & 8)
