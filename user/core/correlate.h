@@ -68,7 +68,10 @@ enum {
 	KL_REMOVED = KL_REMOVED_AGED | KL_REMOVED_OTHERWISE,
 };
 
-int kl_removals_new(const struct kl_evidence *e, unsigned happenings, struct kl_removals *ret);
+/* What is told over the network may be late: at most so, where nothing says that it is less. */
+#define KL_LATE_NS (5000 * KL_NS_PER_MS)
+int kl_removals_new(const struct kl_evidence *e, unsigned happenings, uint64_t network_late_ns,
+		    struct kl_removals *ret);
 void kl_removals_done(struct kl_removals *r);
 /* The last one of this MAC that may have been after from_ns and until to_ns. NULL: none. */
 const struct kl_mac_evidence *kl_removals_find(const struct kl_removals *r, uint64_t key,
@@ -85,9 +88,19 @@ struct kl_link {
 	uint64_t lost_after[KL_MAC_HAPPENINGS];
 	uint32_t silent_min_ms, silent_max_ms; /* before those removals; 0: not known */
 	const struct kl_mac_evidence *example;
+	uint64_t late_ns; /* with which it fits best: see kl_removals_new() */
 	uint8_t direction;
 	uint32_t stride;
 };
+
+/* Nothing goes together. */
+#define KL_NO_LINK                                                                                 \
+	((struct kl_link){ .p = 1,                                                                 \
+			   .p_two_sided = 1,                                                       \
+			   .odds = 1,                                                              \
+			   .chance = 1,                                                            \
+			   .late_ns = KL_LATE_NS,                                                  \
+			   .stride = 1 })
 
 /* skip: copies that this explains are not compared; NULL: none. */
 int kl_link_removals(const struct kl_diagnosis *d, unsigned happenings, const struct kl_split *skip,

@@ -232,16 +232,14 @@ static int by_weight(const void *a, const void *b)
 /* (Without memory for it there is nothing to go by: no table is a table that says nothing.) */
 static void correlate(struct kl_facts *f)
 {
-	const struct kl_link nothing = { .p = 1, .p_two_sided = 1, .chance = 1, .stride = 1 };
-
 	if (kl_split_idle(f->d, &f->idle))
 		f->idle = (struct kl_split){ .p = 1, .stride = 1 };
 	if (kl_split_length(f->d, &f->length))
 		f->length = (struct kl_split){ .p = 1, .stride = 1 };
 	if (kl_link_removals(f->d, KL_REMOVED_AGED, NULL, &f->aged))
-		f->aged = nothing;
+		f->aged = KL_NO_LINK;
 	if (kl_link_removals(f->d, KL_REMOVED_OTHERWISE, NULL, &f->removed))
-		f->removed = nothing;
+		f->removed = KL_NO_LINK;
 }
 
 size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES])

@@ -248,7 +248,7 @@ bool kl_rule_mac_ageing(struct kl_facts *f, struct kl_finding *ret)
 	__attribute__((cleanup(kl_missing_done))) struct kl_missing direct = {};
 	struct ageing a = {};
 
-	if (kl_missing_new(f, KL_REMOVED_AGED, &direct))
+	if (kl_missing_new(f, KL_REMOVED_AGED, KL_LATE_NS, &direct))
 		return false;
 	a.direct = direct;
 	a.direct_cases = kl_count_missing(f, &direct);

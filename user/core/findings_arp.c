@@ -12,6 +12,8 @@
 
 /* Losses that go with one of the MACs so by chance explain nothing. */
 #define LIKELY 1e-3
+/* Where it is known that two answer, less is needed. */
+#define LIKELY_KNOWN 1e-2
 
 enum {
 	FOLLOWERS_MIN = 2, /* claimants that phones follow, before their losses are compared */
@@ -177,7 +179,7 @@ bool kl_rule_proxy_arp(struct kl_facts *f, struct kl_finding *ret)
 	uint64_t followed_by = 0, followers;
 	struct kl_finding_evidence *e;
 	struct blamed blamed;
-	double p;
+	double p, enough;
 	int who;
 
 	if (!c)
@@ -185,6 +187,7 @@ bool kl_rule_proxy_arp(struct kl_facts *f, struct kl_finding *ret)
 	compare(&w);
 	who = find_worst(&w);
 	p = chance_of(&w, who);
+	enough = c->requests >= KL_CASES_ENOUGH ? LIKELY_KNOWN : LIKELY;
 	followers = count_followers(&w, who);
 	for (int i = 0; i < c->mac_count && i < KL_ARP_MACS; i++) {
 		kl_format_mac(c->mac[i], mac[i]);
@@ -192,7 +195,7 @@ bool kl_rule_proxy_arp(struct kl_facts *f, struct kl_finding *ret)
 	}
 	kl_format_address(c->address.family, c->address.word, address);
 	blamed = (struct blamed){ &w, who };
-	kl_concern(f, is_followers, &blamed, p < LIKELY, ret);
+	kl_concern(f, is_followers, &blamed, p < enough, ret);
 	ret->fault = true;
 	ret->phones = followers;
 	ret->confidence = c->requests >= KL_CASES_ENOUGH ||
@@ -200,7 +203,7 @@ bool kl_rule_proxy_arp(struct kl_facts *f, struct kl_finding *ret)
 				  ? KL_CONFIDENCE_HIGH
 			  : c->requests >= 3 ? KL_CONFIDENCE_MEDIUM
 					     : KL_CONFIDENCE_LOW;
-	if (p >= LIKELY)
+	if (p >= enough)
 		ret->losses = ret->own_losses = 0;
 	for (int i = 0; i < c->mac_count && i < KL_ARP_MACS; i++) {
 		e = kl_say(ret,
@@ -221,7 +224,7 @@ bool kl_rule_proxy_arp(struct kl_facts *f, struct kl_finding *ret)
 			others_lost += i == who ? 0 : w.lost[i];
 			others += i == who ? 0 : w.lost[i] + w.delivered[i];
 		}
-		e = (p < LIKELY ? kl_say : kl_say_against)(
+		e = (p < enough ? kl_say : kl_say_against)(
 			ret,
 			"of %" PRIu64 " copies that went to %s %" PRIu64
 			" were lost after here, of "

@@ -53,10 +53,12 @@ bool kl_is_missing(const struct kl_facts *f, const struct kl_missing *d, size_t 
 	return m && (d->happenings >> m->happening & 1);
 }
 
-int kl_missing_new(const struct kl_facts *f, unsigned happenings, struct kl_missing *ret)
+int kl_missing_new(const struct kl_facts *f, unsigned happenings, uint64_t late_ns,
+		   struct kl_missing *ret)
 {
 	ret->happenings = happenings;
-	return kl_removals_new(&f->d->evidence, KL_REMOVED | 1 << KL_MAC_LEARNED, &ret->history);
+	return kl_removals_new(&f->d->evidence, KL_REMOVED | 1 << KL_MAC_LEARNED, late_ns,
+			       &ret->history);
 }
 
 uint64_t kl_count_missing(const struct kl_facts *f, const struct kl_missing *d)
@@ -210,8 +212,8 @@ bool kl_rule_mac_flush(struct kl_facts *f, struct kl_finding *ret)
 	char place[160];
 
 	/* What ageing explains is not compared once more. */
-	if (kl_missing_new(f, KL_REMOVED_OTHERWISE, &direct) ||
-	    kl_link_removals(f->d, KL_REMOVED_OTHERWISE, f->ageing_split, &link))
+	if (kl_link_removals(f->d, KL_REMOVED_OTHERWISE, f->ageing_split, &link) ||
+	    kl_missing_new(f, KL_REMOVED_OTHERWISE, link.late_ns, &direct))
 		return false;
 	cases = kl_count_missing(f, &direct);
 	ret->confidence = kl_link_confidence(&link, &found);

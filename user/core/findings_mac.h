@@ -22,7 +22,9 @@ struct kl_missing {
 	unsigned happenings;	    /* bits of enum kl_mac_happening that are asked for */
 };
 
-int kl_missing_new(const struct kl_facts *f, unsigned happenings, struct kl_missing *ret);
+/* late_ns: see kl_removals_new(). */
+int kl_missing_new(const struct kl_facts *f, unsigned happenings, uint64_t late_ns,
+		   struct kl_missing *ret);
 void kl_missing_done(struct kl_missing *m);
 /* How the entry was removed that this loss needed. NULL: not known, or that was not why. */
 const struct kl_mac_evidence *kl_missing_entry(const struct kl_facts *f, const struct kl_missing *m,
