@@ -13,7 +13,7 @@
 /* What the kernel tells may come so late. */
 #define LATE_KERNEL_NS (100 * KL_NS_PER_MS)
 /* Removals as near as this are one moment. */
-#define MOMENT_NS (5 * KL_NS_PER_S)
+#define MOMENT_NS KL_NS_PER_S
 
 enum {
 	LOOK_BACK = 32, /* removals of one MAC that may overlap in time */
