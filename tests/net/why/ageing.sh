@@ -176,10 +176,10 @@ flush_switch() {
   lab_bg switch "$WORK/teller" "$ROOT/tests/net/why/tell_removals.sh" udp:10.1.0.1:1162
   teller=$LAB_LAST_PID
   phones 1 8 sip --refresh 3000 --duration 60000
-  for n in 1 2 3; do
-    sleep 9
+  # In no step with the phones' three seconds.
+  for n in 8 10.7 11.2; do
+    sleep $n
     lab_in switch ip link set br0 type bridge fdb_flush
-    [ "$n" -eq 3 ] || sleep 3
   done
   diagnose_end flush_switch 1 6
   lab_stop "$teller"

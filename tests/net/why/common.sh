@@ -186,6 +186,6 @@ phones() {
   shift 2
   for ((n = from; n <= to; n++)); do
     lab_phone "$n" "$@"
-    sleep "0.$((n % 3 + 1))"
+    sleep "0.$((n * 3 % 5 + 1))"
   done
 }
