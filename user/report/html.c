@@ -226,11 +226,13 @@ static void put_counts(FILE *out, const struct kl_diagnosis_record *r)
 	fputs("</dl>\n</section>\n", out);
 }
 
-static void put_sentence(const char *sentence, void *arg)
+static void put_sentence(bool not_counted, const char *sentence, void *arg)
 {
 	size_t length = strlen(sentence);
 
 	fputs("<li>", arg);
+	if (not_counted)
+		fputs("Not counted: ", arg);
 	kl_html_put(arg, sentence);
 	fputs(length && sentence[length - 1] == '.' ? "</li>\n" : ".</li>\n", arg);
 }

@@ -13,7 +13,8 @@ struct words {
 	size_t count;
 };
 
-__attribute__((format(printf, 2, 3))) static void tell(struct words *w, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void tell(struct words *w, bool not_counted,
+						       const char *format, ...)
 {
 	char sentence[400];
 	va_list args;
@@ -21,7 +22,7 @@ __attribute__((format(printf, 2, 3))) static void tell(struct words *w, const ch
 	va_start(args, format);
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
-	w->say(sentence, w->arg);
+	w->say(not_counted, sentence, w->arg);
 	w->count++;
 }
 
@@ -50,8 +51,7 @@ static void tell_pairing(struct words *w, const struct kl_diagnosis *d)
 
 	for (int i = 0; i < KL_PAIR_REASONS; i++) {
 		if (d->stats.reasons[i] && words[i])
-			tell(w, "Not counted: %" PRIu64 " segments %s", d->stats.reasons[i],
-			     words[i]);
+			tell(w, true, "%" PRIu64 " segments %s", d->stats.reasons[i], words[i]);
 	}
 }
 
@@ -60,45 +60,64 @@ static void tell_live(struct words *w, const struct kl_integrity *n)
 {
 	static const char *const unpaired[KL_FATES] = {
 		[KL_UNPAIRED_ONE_SIDED] =
-			"of connections that only the side nearer to the sender ever saw",
-		[KL_UNPAIRED_FAR_ONLY] = "seen only at the side farther from the sender",
+			"of connections that only the side nearer to the sender ever saw "
+			"(asymmetric routing? address translation: try --nat)",
+		[KL_UNPAIRED_FAR_ONLY] = "seen only at the side farther from the sender "
+					 "(another way in, or traffic of this host)",
 		[KL_UNPAIRED_GAP] = "under way while an interface was down or gone",
-		[KL_UNPAIRED_BYPASSED] = "acknowledged without passing the far side",
-		[KL_UNPAIRED_OVERFLOW] = "for which the join had no room (--join-entries)",
+		[KL_UNPAIRED_BYPASSED] =
+			"acknowledged by the receiver without passing the far side "
+			"(another way around this host)",
+		[KL_UNPAIRED_OVERFLOW] = "for which the join had no room (raise --join-entries)",
 		[KL_UNPAIRED_FRAGMENT] = "of connections whose packets were fragmented",
-		[KL_UNPAIRED_REWRITTEN] =
-			"of connections whose sequence numbers differ on the two sides",
+		[KL_UNPAIRED_REWRITTEN] = "of connections whose sequence numbers differ on the two "
+					  "sides (a firewall that rewrites them, or a proxy)",
 		[KL_UNPAIRED_EVICTED] = "of connections that were forgotten meanwhile",
-		[KL_UNPAIRED_UNCONFIRMED] = "that answer TCP probes, and are not confirmed",
+		[KL_UNPAIRED_UNCONFIRMED] = "that answer TCP probes, after which nothing of their "
+					    "connection showed that it still passes here",
 	};
 	const struct {
 		uint64_t count;
 		const char *text;
 	} others[] = {
-		{ n->events_lost, "events were lost: the ring buffer was full (--ring-bytes); "
-				  "counts are complete, the timeline is not" },
-		{ n->join_full, "segments were not joined: no room (--join-entries)" },
+		{ n->events_lost, "events lost: the ring buffer was full (raise --ring-bytes); "
+				  "counts and losses are complete, retransmission and session "
+				  "records are not" },
+		{ n->join_full, "segments not joined: no room (raise --join-entries)" },
 		{ n->flows_evicted, "segments of connections without a place, or connections that "
-				    "were forgotten to make some (--connections)" },
-		{ n->malformed, "frames were malformed" },
-		{ n->fragments, "IP fragments passed: what is in them is not joined" },
-		{ n->late, "segments arrived after they had been reported as lost (--deadline)" },
+				    "were forgotten to make some (raise --connections)" },
+		{ n->malformed, "malformed frames" },
+		{ n->fragments, "IP fragments: what is in them is not joined" },
+		{ n->late, "segments arrived after the deadline, and had been reported as lost "
+			   "(raise --deadline)" },
 		{ n->collisions, "segments of connections whose hash collides with another's" },
-		{ n->gaps, "times an interface went down, came up or went away" },
-		{ n->one_way, "connections came by in one direction only" },
-		{ n->wrong_way[KL_ACCESS] + n->wrong_way[KL_CUCM],
-		  "segments came in on the wrong side (are --access and --cucm mixed up?)" },
+		{ n->gaps, "times an interface went down, came up or went away; nothing that was "
+			   "under way then is called lost" },
+		{ n->one_way,
+		  "connections came by in one direction only: the other one takes another "
+		  "way (asymmetric routing), and nothing can be said about it" },
+		{ n->wrong_way[KL_ACCESS], "segments to phones came in on the access side "
+					   "(are --access and --cucm mixed up?)" },
+		{ n->wrong_way[KL_CUCM], "segments to the CUCM came in on the cucm side "
+					 "(are --access and --cucm mixed up?)" },
 	};
 
 	for (int i = 0; i < KL_FATES; i++) {
 		if (n->unpaired_by[i] && unpaired[i])
-			tell(w, "Not counted: %" PRIu64 " segments %s", n->unpaired_by[i],
-			     unpaired[i]);
+			tell(w, true, "%" PRIu64 " segments %s", n->unpaired_by[i], unpaired[i]);
 	}
 	for (size_t i = 0; i < KL_COUNT(others); i++) {
 		if (others[i].count)
-			tell(w, "%" PRIu64 " %s", others[i].count, others[i].text);
+			tell(w, false, "%" PRIu64 " %s", others[i].count, others[i].text);
 	}
+}
+
+size_t kl_integrity_live(const struct kl_integrity *n, kl_integrity_say say, void *arg)
+{
+	struct words w = { .say = say, .arg = arg };
+
+	tell_live(&w, n);
+	return w.count;
 }
 
 size_t kl_integrity_words(const struct kl_diagnosis_record *r, kl_integrity_say say, void *arg)
@@ -111,25 +130,26 @@ size_t kl_integrity_words(const struct kl_diagnosis_record *r, kl_integrity_say 
 	else if (d->two_sided)
 		tell_pairing(&w, d);
 	if (d->inferred_unsure)
-		tell(&w,
-		     "Not counted: %" PRIu64 " losses that would follow if all had been seen that "
+		tell(&w, true,
+		     "%" PRIu64 " losses that would follow if all had been seen that "
 		     "passed, about a time of which it was not",
 		     d->inferred_unsure);
 	for (int side = 0; side < KL_SIDES; side++) {
 		for (size_t i = 0; i < r->captures[side].remark_count; i++)
-			tell(&w, "%s", r->captures[side].remarks[i]);
+			tell(&w, false, "%s", r->captures[side].remarks[i]);
 	}
 	for (size_t i = 0; i < r->remark_count; i++)
-		tell(&w, "%s", r->remarks[i]);
+		tell(&w, false, "%s", r->remarks[i]);
 	if (d->lost_unlisted)
-		tell(&w, "%" PRIu64 " losses are counted, and not listed one by one",
+		tell(&w, false, "%" PRIu64 " losses are counted, and not listed one by one",
 		     d->lost_unlisted);
 	if (d->observed_stride > 1)
-		tell(&w,
+		tell(&w, false,
 		     "Of the copies that were not lost, one of %u is drawn; every loss is drawn",
 		     d->observed_stride);
 	if (!d->two_sided && !r->live)
-		tell(&w, "From one place alone, nothing can be said about losses between two, and "
-			 "all losses are inferred");
+		tell(&w, false,
+		     "From one place alone, nothing can be said about losses between two, and "
+		     "all losses are inferred");
 	return w.count;
 }

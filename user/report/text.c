@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core/names.h"
+#include "report/integrity.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -324,68 +325,9 @@ static void print_kinds(struct kl_report *r, const struct kl_tally_report *n)
 	}
 }
 
-/* In words, for each thing that could have made the numbers wrong. */
-bool kl_text_integrity(FILE *out, const struct kl_integrity *n)
+void kl_text_say(bool not_counted, const char *sentence, void *arg)
 {
-	static const char *const unpaired[KL_FATES] = {
-		[KL_UNPAIRED_ONE_SIDED] =
-			"of connections that only the side nearer to the sender ever saw "
-			"(asymmetric routing? address translation: try --nat)",
-		[KL_UNPAIRED_FAR_ONLY] = "seen only at the side farther from the sender "
-					 "(another way in, or traffic of this host)",
-		[KL_UNPAIRED_GAP] = "under way while an interface was down or gone",
-		[KL_UNPAIRED_BYPASSED] =
-			"acknowledged by the receiver without passing the far side "
-			"(another way around this host)",
-		[KL_UNPAIRED_OVERFLOW] = "for which the join had no room (raise --join-entries)",
-		[KL_UNPAIRED_FRAGMENT] = "of connections whose packets were fragmented",
-		[KL_UNPAIRED_REWRITTEN] = "of connections whose sequence numbers differ on the two "
-					  "sides (a firewall that rewrites them, or a proxy)",
-		[KL_UNPAIRED_EVICTED] = "of connections that were forgotten meanwhile",
-		[KL_UNPAIRED_UNCONFIRMED] = "that answer TCP probes, after which nothing of their "
-					    "connection showed that it still passes here",
-	};
-	const struct {
-		uint64_t count;
-		const char *text;
-	} others[] = {
-		{ n->events_lost, "events lost: the ring buffer was full (raise --ring-bytes); "
-				  "counts and losses are complete, retransmission and session "
-				  "records are not" },
-		{ n->join_full, "segments not joined: no room (raise --join-entries)" },
-		{ n->flows_evicted, "segments of connections without a place, or connections that "
-				    "were forgotten to make some (raise --connections)" },
-		{ n->malformed, "malformed frames" },
-		{ n->fragments, "IP fragments: what is in them is not joined" },
-		{ n->late, "segments arrived after the deadline, and had been reported as lost "
-			   "(raise --deadline)" },
-		{ n->collisions, "segments of connections whose hash collides with another's" },
-		{ n->gaps, "times an interface went down, came up or went away; nothing that was "
-			   "under way then is called lost" },
-		{ n->one_way,
-		  "connections came by in one direction only: the other one takes another "
-		  "way (asymmetric routing), and nothing can be said about it" },
-		{ n->wrong_way[KL_ACCESS], "segments to phones came in on the access side "
-					   "(are --access and --cucm mixed up?)" },
-		{ n->wrong_way[KL_CUCM], "segments to the CUCM came in on the cucm side "
-					 "(are --access and --cucm mixed up?)" },
-	};
-	bool clean = true;
-
-	for (int i = 0; i < KL_FATES; i++) {
-		if (!n->unpaired_by[i] || !unpaired[i])
-			continue;
-		fprintf(out, "not counted: %" PRIu64 " segments %s\n", n->unpaired_by[i],
-			unpaired[i]);
-		clean = false;
-	}
-	for (size_t i = 0; i < KL_COUNT(others); i++) {
-		if (!others[i].count)
-			continue;
-		fprintf(out, "note: %" PRIu64 " %s\n", others[i].count, others[i].text);
-		clean = false;
-	}
-	return clean;
+	fprintf(arg, "%s: %s\n", not_counted ? "not counted" : "note", sentence);
 }
 
 /* Losses outside the two interfaces are inferred, and so kept apart from what was measured. */
@@ -464,7 +406,7 @@ static int text_summary(struct kl_report *r, const struct kl_report_tick *t)
 			(double)n->answer.max_ns / 1e6);
 	if (!n->direction[KL_TO_CUCM].sent && !n->direction[KL_TO_PHONE].sent)
 		fprintf(r->out, "no keepalive crossed both sides: nothing can be said\n");
-	if (kl_text_integrity(r->out, &n->integrity))
+	if (!kl_integrity_live(&n->integrity, kl_text_say, r->out))
 		fprintf(r->out, "integrity: nothing was missed\n");
 	if (t->sessions) {
 		fprintf(r->out, "\nsessions:\n");

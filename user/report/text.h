@@ -18,8 +18,8 @@ void kl_text_drop(FILE *out, const struct kl_drop *d);
 void kl_text_mac(FILE *out, const struct kl_mac_evidence *m);
 void kl_text_arp(FILE *out, const struct kl_arp_conflict *c);
 void kl_text_unregistration(FILE *out, const struct kl_alarm *a);
-/* A line for each thing that could have made a live run's numbers wrong. Returns: there is none. */
-bool kl_text_integrity(FILE *out, const struct kl_integrity *n);
+/* A line of the integrity; arg: the FILE. See report/integrity.h. */
+void kl_text_say(bool not_counted, const char *sentence, void *arg);
 /* All of one session in a line. arg: the FILE. */
 void kl_text_session(const struct kl_session *s, void *arg);
 

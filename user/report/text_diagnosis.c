@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/names.h"
+#include "report/integrity.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "util/duration.h"
@@ -150,74 +151,10 @@ static void print_counts(struct kl_report *r, const struct kl_diagnosis_record *
 	}
 }
 
-static void print_remarks(struct kl_report *r, const struct kl_diagnosis_record *d)
-{
-	for (size_t i = 0; i < d->remark_count; i++)
-		fprintf(r->out, "note: %s\n", d->remarks[i]);
-}
-
-static void live_integrity(struct kl_report *r, const struct kl_diagnosis_record *d)
-{
-	bool clean;
-
-	fprintf(r->out, "\nINTEGRITY\n");
-	clean = kl_text_integrity(r->out, &d->diagnosis->total.integrity);
-	print_remarks(r, d);
-	if (clean && !d->remark_count)
-		fprintf(r->out, "nothing was missed\n");
-}
-
-/* In words, for each thing that could have made the numbers wrong. */
 static void print_integrity(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
-	static const char *const unpaired[KL_PAIR_REASONS] = {
-		[KL_PAIR_BEFORE] = "from before the other capture began",
-		[KL_PAIR_AFTER] = "from after the other capture ended",
-		[KL_PAIR_GAP] = "in a gap of the other capture",
-		[KL_PAIR_DROPPED] = "about when the other capture dropped packets",
-		[KL_PAIR_STEP] = "about when one of the clocks was set",
-		[KL_PAIR_NO_CLOCK] = "while too little in common told the clocks' difference",
-		[KL_PAIR_NO_PARTNER] = "of connections that the other capture does not have",
-		[KL_PAIR_REWRITTEN] =
-			"of connections whose sequence numbers differ, by no constant",
-		[KL_PAIR_ONE_SIDED] = "of connections seen there in the other direction only",
-		[KL_PAIR_ACKNOWLEDGED] = "acknowledged by the receiver, but not seen to arrive",
-		[KL_PAIR_UNSEEN] = "of connections that the other capture does not see any more",
-		[KL_PAIR_UNCONFIRMED] = "of which nothing says whether they arrived",
-		[KL_PAIR_OUT_OF_TIME] = "that the other capture has at a time that cannot be",
-		[KL_PAIR_FRAGMENTED] = "of connections whose packets were fragmented",
-		[KL_PAIR_FAR_ONLY] = "seen only at the side farther from the sender",
-		[KL_PAIR_NO_ROOM] = "for which there was no room",
-	};
-	bool clean = true;
-
 	fprintf(r->out, "\nINTEGRITY\n");
-	for (int i = 0; i < KL_PAIR_REASONS && d->diagnosis->two_sided; i++) {
-		if (!d->diagnosis->stats.reasons[i] || !unpaired[i])
-			continue;
-		fprintf(r->out, "not counted: %" PRIu64 " segments %s\n",
-			d->diagnosis->stats.reasons[i], unpaired[i]);
-		clean = false;
-	}
-	if (d->diagnosis->inferred_unsure) {
-		fprintf(r->out,
-			"not counted: %" PRIu64 " losses that would follow if a capture had seen "
-			"all that passed, about a time of which it has not all\n",
-			d->diagnosis->inferred_unsure);
-		clean = false;
-	}
-	for (__u32 side = 0; side < KL_SIDES; side++) {
-		for (size_t i = 0; i < d->captures[side].remark_count; i++) {
-			fprintf(r->out, "note: %s\n", d->captures[side].remarks[i]);
-			clean = false;
-		}
-	}
-	print_remarks(r, d);
-	clean &= !d->remark_count;
-	if (!d->diagnosis->two_sided)
-		fprintf(r->out, "note: with one capture nothing can be said about losses between "
-				"two places, and its losses are inferred\n");
-	else if (clean)
+	if (!kl_integrity_words(d, kl_text_say, r->out))
 		fprintf(r->out, "nothing was missed\n");
 }
 
@@ -227,10 +164,8 @@ int kl_text_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
 	print_phones(r, d->diagnosis);
 	kl_text_timeline(r, d);
 	print_counts(r, d);
-	if (d->live) {
-		live_integrity(r, d);
-	} else {
-		print_integrity(r, d);
+	print_integrity(r, d);
+	if (!d->live) {
 		print_captures(r, d);
 		print_clocks(r, d->diagnosis);
 	}
