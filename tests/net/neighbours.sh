@@ -9,6 +9,7 @@ LISTEN=$BUILD/tests/net/listen
 
 # listen OPTION…: in the box, to $WORK/heard.
 listen() {
+  : >"$WORK/heard" # or what the one before was ready for would count
   lab_bg box "$WORK/heard" "$LISTEN" acc0 cucm0 "$@"
   LISTENER=$LAB_LAST_PID
   lab_wait_for "$WORK/heard" ready 60
