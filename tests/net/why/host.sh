@@ -40,8 +40,8 @@ EOT
   }
   # The rule stays, so that it can be named.
   mend_it() {
-    DROPPED=$(lab_in box nft -j list counter inet filter dropped | jq '.nftables[].counter?.packets // empty')
     lab_in box nft insert rule inet filter forward tcp dport 2000 accept
+    DROPPED=$(lab_in box nft -j list counter inet filter dropped | jq '.nftables[].counter?.packets // empty')
   }
   host host_filter routed NETFILTER_DROP
   expect "host_filter: losses" "$(asked '[.timeline[] | select(.where == "between")] | length')" -eq "$DROPPED"
