@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "util/duration.h"
 
@@ -220,6 +221,28 @@ static const struct kl_mac_evidence *example_of(const struct kl_facts *f, const 
 	return NULL;
 }
 
+/* Which table: one that told, else one whose setting agrees, else one that nobody here knows. */
+static void name_table(const struct kl_facts *f, const struct ageing *a, char *ret, size_t size)
+{
+	const struct kl_mac_evidence *m = example_of(f, a);
+	const struct kl_evidence *e = &f->d->evidence;
+
+	if (m) {
+		kl_name_place(f, m, ret, size);
+		return;
+	}
+	for (size_t i = 0; i < e->ageing.count; i++) {
+		const struct kl_ageing_evidence *g = &e->ageing.item[i];
+
+		if (!fits(a, g) || (!g->port[0] && !g->told_by[0]))
+			continue;
+		snprintf(ret, size, "%s%s%s%s", g->port[0] ? "port " : "", g->port,
+			 g->port[0] && g->told_by[0] ? " of " : "", g->told_by);
+		return;
+	}
+	snprintf(ret, size, "%s", KL_UNKNOWN_TABLE);
+}
+
 static void say_what_to_do(const struct kl_facts *f, const struct ageing *a, struct kl_finding *ret)
 {
 	double period_s = kl_longest_period_s(f, KL_CAUSE_MAC_AGEING);
@@ -228,10 +251,11 @@ static void say_what_to_do(const struct kl_facts *f, const struct ageing *a, str
 
 	/* Twice the period: one lost keepalive shall not age the entry out, either. */
 	enough_s = ceil(2 * enough_s / STEP_S) * STEP_S;
-	kl_name_place(f, example_of(f, a), place, sizeof(place));
+	name_table(f, a, place, sizeof(place));
 	kl_remedy_is(
 		ret,
-		"Raise the ageing time of %s above %.0f s, twice the longest time that these "
+		"Raise the ageing time of %s above %.0f s, at least twice the longest time that "
+		"these "
 		"phones are silent%s.",
 		place, enough_s,
 		f->idle.wheres & 1 << KL_BETWEEN && a->split

@@ -137,9 +137,7 @@ void kl_name_place(const struct kl_facts *f, const struct kl_mac_evidence *m, ch
 	else if (e->ageing.count == 1 && e->ageing.item[0].told_by[0])
 		snprintf(ret, size, "%s", e->ageing.item[0].told_by);
 	else
-		snprintf(ret, size,
-			 "the switches between the phones and here (MAC table and port "
-			 "security)");
+		snprintf(ret, size, "%s", KL_UNKNOWN_TABLE);
 }
 
 /* ---- Other removals ---- */

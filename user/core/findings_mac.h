@@ -4,6 +4,8 @@
 
 #include "core/findings_internal.h"
 
+#define KL_UNKNOWN_TABLE "the switches between the phones and here (MAC table and port security)"
+
 /* Chances below which something is surely, likely, or perhaps none. */
 #define KL_SURE 1e-6
 #define KL_LIKELY 1e-3
