@@ -70,25 +70,12 @@ _Static_assert(sizeof(struct peer_key) == 44, "no padding");
 
 /* ---- The lists ---- */
 
+/* What finds no room is counted only. */
 static int add(void *list, size_t max, const void *item, size_t size)
 {
-	KL_EVIDENCE_LIST(void) *l = list;
+	int r = kl_evidence_list_add(list, max, item, size);
 
-	if (l->count == max) {
-		l->unlisted++;
-		return 0;
-	}
-	if (l->count == l->room) {
-		size_t room = l->room ? 2 * l->room : 64;
-		void *grown = reallocarray(l->item, room, size);
-
-		if (!grown)
-			return -ENOMEM;
-		l->item = grown;
-		l->room = room;
-	}
-	memcpy((char *)l->item + l->count++ * size, item, size);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 void kl_trace_lines_done(struct kl_trace_lines *lines)

@@ -51,12 +51,11 @@ struct kl_address kl_address_of(uint8_t family, const uint32_t word[4])
 /* The common beginning of all lists. */
 typedef KL_EVIDENCE_LIST(void) any_list;
 
-/* A copy at the end of the list. 1: it is not listed any more. */
-static int add(void *list, const void *item, size_t size)
+int kl_evidence_list_add(void *list, size_t max, const void *item, size_t size)
 {
 	any_list *l = list;
 
-	if (l->count == KL_EVIDENCE_MAX) {
+	if (l->count == max) {
 		l->unlisted++;
 		return 1;
 	}
@@ -75,7 +74,7 @@ static int add(void *list, const void *item, size_t size)
 
 static int add_only(void *list, const void *item, size_t size)
 {
-	int r = add(list, item, size);
+	int r = kl_evidence_list_add(list, KL_EVIDENCE_MAX, item, size);
 
 	return r < 0 ? r : 0;
 }
@@ -103,7 +102,7 @@ int kl_evidence_arp(struct kl_evidence *e, const struct kl_arp_conflict *c)
 
 int kl_evidence_drop(struct kl_evidence *e, const struct kl_drop *d, size_t *ret_index)
 {
-	int r = add(&e->drop, d, sizeof(*d));
+	int r = kl_evidence_list_add(&e->drop, KL_EVIDENCE_MAX, d, sizeof(*d));
 
 	if (ret_index)
 		*ret_index = r ? 0 : e->drop.count;

@@ -214,6 +214,12 @@ struct kl_evidence {
 	bool has_trace;
 };
 
+/*
+ * A copy at the end of a KL_EVIDENCE_LIST() that takes `max` at most. 1: it is counted only.
+ * -ENOMEM.
+ */
+int kl_evidence_list_add(void *list, size_t max, const void *item, size_t size);
+
 void kl_evidence_done(struct kl_evidence *e);
 /* Each takes a copy. -ENOMEM. */
 int kl_evidence_mac(struct kl_evidence *e, const struct kl_mac_evidence *m);
