@@ -80,8 +80,9 @@ static bool fits(const struct ageing *a, const struct kl_ageing_evidence *g)
 }
 
 /*
- * Did this host's bridge, which knows why, remove the entries otherwise before nearly all of what
- * the threshold explains? Then they had no time to age.
+ * Were the entries removed otherwise before nearly all of what the threshold explains? This host's
+ * bridge knows why it removed one; and one that was removed after a silence that others outlive had
+ * no time to age.
  */
 static bool is_refuted(const struct kl_facts *f, const struct ageing *a)
 {
@@ -97,8 +98,9 @@ static bool is_refuted(const struct kl_facts *f, const struct ageing *a)
 		explained++;
 		m = kl_removals_find(&a->direct.history, kl_mac_key(l->mac),
 				     kl_since(l->time_ns, l->idle_ns), l->time_ns);
-		flushed += m && m->source == KL_MAC_FROM_BRIDGE &&
-			   (KL_REMOVED_OTHERWISE >> m->happening & 1);
+		flushed += m && (KL_REMOVED_OTHERWISE >> m->happening & 1) &&
+			   (m->source == KL_MAC_FROM_BRIDGE ||
+			    m->time_ns + l->idle_ns < l->time_ns + a->split->below * KL_NS_PER_MS);
 	}
 	return explained && flushed * 10 >= explained * 8;
 }
