@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 #include "util/duration.h"
 
@@ -209,10 +208,17 @@ static void say_settings(const struct kl_facts *f, const struct ageing *a, struc
 	}
 }
 
+/* A bridge of this host has nothing to do with what is lost elsewhere. */
+static bool may_be_here(const struct ageing *a)
+{
+	return !a->split || (a->split->wheres & 1 << KL_BETWEEN);
+}
+
 /* A removal of a MAC for which losses are counted here. */
 static const struct kl_mac_evidence *example_of(const struct kl_facts *f, const struct ageing *a)
 {
-	if (a->link && a->link->example)
+	if (a->link && a->link->example &&
+	    (a->link->example->source != KL_MAC_FROM_BRIDGE || may_be_here(a)))
 		return a->link->example;
 	for (size_t i = 0; a->direct.history.count && i < f->d->lost_count; i++) {
 		const struct kl_mac_evidence *m = kl_missing_entry(f, &a->direct, i);
@@ -223,26 +229,17 @@ static const struct kl_mac_evidence *example_of(const struct kl_facts *f, const 
 	return NULL;
 }
 
-/* Which table: one that told, else one whose setting agrees, else one that nobody here knows. */
-static void name_table(const struct kl_facts *f, const struct ageing *a, char *ret, size_t size)
+static const struct kl_ageing_evidence *setting_of(const struct kl_facts *f, const struct ageing *a)
 {
-	const struct kl_mac_evidence *m = example_of(f, a);
 	const struct kl_evidence *e = &f->d->evidence;
 
-	if (m) {
-		kl_name_place(f, m, ret, size);
-		return;
-	}
 	for (size_t i = 0; i < e->ageing.count; i++) {
 		const struct kl_ageing_evidence *g = &e->ageing.item[i];
 
-		if (!fits(a, g) || (!g->port[0] && !g->told_by[0]))
-			continue;
-		snprintf(ret, size, "%s%s%s%s", g->port[0] ? "port " : "", g->port,
-			 g->port[0] && g->told_by[0] ? " of " : "", g->told_by);
-		return;
+		if (fits(a, g) && (g->source != KL_MAC_FROM_BRIDGE || may_be_here(a)))
+			return g;
 	}
-	snprintf(ret, size, "%s", KL_UNKNOWN_TABLE);
+	return NULL;
 }
 
 static void say_what_to_do(const struct kl_facts *f, const struct ageing *a, struct kl_finding *ret)
@@ -253,11 +250,10 @@ static void say_what_to_do(const struct kl_facts *f, const struct ageing *a, str
 
 	/* Twice the period: one lost keepalive shall not age the entry out, either. */
 	enough_s = ceil(2 * enough_s / STEP_S) * STEP_S;
-	name_table(f, a, place, sizeof(place));
+	kl_name_place(example_of(f, a), setting_of(f, a), place, sizeof(place));
 	kl_remedy_is(
 		ret,
-		"Raise the ageing time of %s above %.0f s, at least twice the longest time that "
-		"these "
+		"Raise the ageing time of %s above %.0f s, twice the longest time that these "
 		"phones are silent%s.",
 		place, enough_s,
 		f->idle.wheres & 1 << KL_BETWEEN && a->split

@@ -134,10 +134,10 @@ static const struct remedy remedies[] = {
 	  "The bridge's ports are isolated from each other: take the isolation off one of them "
 	  "(bridge link set dev %s isolated off)." },
 	{ "NO_TX_TARGET", NULL,
-	  "The bridge knows no port for the MAC of what came in at %s, and flooding is off: turn "
-	  "it "
-	  "on where that should leave (bridge link set dev PORT flood on), or raise the bridge's "
-	  "ageing time above the keepalive interval." },
+	  "The bridge knows no port for that MAC, and flooding is off: turn it on again on the "
+	  "port "
+	  "that leads there (bridge link set dev PORT flood on), or raise the bridge's ageing time "
+	  "above the keepalive interval." },
 	{ "BRIDGE_INGRESS_STP_STATE", NULL,
 	  "The port %s is not forwarding by spanning tree: find the change of the tree, or make it "
 	  "an edge port." },

@@ -124,20 +124,20 @@ void kl_say_link(const struct kl_link *l, struct kl_finding *ret)
 }
 
 /* Where the entry was: as text, "port Gi0/7 of 10.0.0.2". */
-void kl_name_place(const struct kl_facts *f, const struct kl_mac_evidence *m, char *ret,
+void kl_name_place(const struct kl_mac_evidence *m, const struct kl_ageing_evidence *set, char *ret,
 		   size_t size)
 {
-	const struct kl_evidence *e = &f->d->evidence;
-
 	if (m && m->port[0] && m->told_by[0])
 		snprintf(ret, size, "port %s of %s", m->port, m->told_by);
 	else if (m && (m->port[0] || m->told_by[0]))
 		snprintf(ret, size, "%s%s", m->port[0] ? "port " : "",
 			 m->port[0] ? m->port : m->told_by);
-	else if (e->ageing.count == 1 && e->ageing.item[0].told_by[0])
-		snprintf(ret, size, "%s", e->ageing.item[0].told_by);
+	else if (set && set->told_by[0])
+		snprintf(ret, size, "%s", set->told_by);
 	else
-		snprintf(ret, size, "%s", KL_UNKNOWN_TABLE);
+		snprintf(ret, size,
+			 "the switches between the phones and here (MAC table and port "
+			 "security)");
 }
 
 /* ---- Other removals ---- */
@@ -242,7 +242,7 @@ bool kl_rule_mac_flush(struct kl_facts *f, struct kl_finding *ret)
 				       100 * link.chance),
 			"chance", link.chance);
 	happening = most_frequent(&link);
-	kl_name_place(f, link.example, place, sizeof(place));
+	kl_name_place(link.example, NULL, place, sizeof(place));
 	kl_explain_by(
 		ret,
 		"Entries of the phones are removed from a MAC table (%s, %s) before they have "

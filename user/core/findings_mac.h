@@ -4,8 +4,6 @@
 
 #include "core/findings_internal.h"
 
-#define KL_UNKNOWN_TABLE "the switches between the phones and here (MAC table and port security)"
-
 /* Chances below which something is surely, likely, or perhaps none. */
 #define KL_SURE 1e-6
 #define KL_LIKELY 1e-3
@@ -39,7 +37,7 @@ bool kl_is_like_ageing(const struct kl_link *l);
 /* *ret_found: is there anything to say at all? */
 enum kl_confidence kl_link_confidence(const struct kl_link *l, bool *ret_found);
 void kl_say_link(const struct kl_link *l, struct kl_finding *ret);
-/* Where the entry was, as text: "port Gi0/7 of 10.0.0.2". m: NULL is fine. */
-void kl_name_place(const struct kl_facts *f, const struct kl_mac_evidence *m, char *ret,
+/* Where the entry was, as text: "port Gi0/7 of 10.0.0.2". Both may be NULL. */
+void kl_name_place(const struct kl_mac_evidence *m, const struct kl_ageing_evidence *set, char *ret,
 		   size_t size);
 const char *kl_way(uint32_t direction);
