@@ -73,7 +73,7 @@ EOT
     "$(segments 'src port 2000 and tcp[tcpflags] & tcp-rst != 0 and ip[8] = 200')" -ge 10
   first_is middlebox middlebox_reset high
   says middlebox middlebox_reset evidence 200 64
-  not_found middlebox mac_ageing mac_flush proxy_arp in_host_drop mtu_black_hole cucm_silent
+  not_found middlebox cucm_initiated phone_initiated mac_ageing mac_flush proxy_arp in_host_drop mtu_black_hole cucm_silent
   high_only middlebox middlebox_reset
 }
 
@@ -139,4 +139,24 @@ healthy() {
   expect "healthy: losses" "$(asked '.timeline | length')" -eq 0
   expect "healthy: phones" "$(asked '.phones | length')" -eq 6
   between "healthy: seconds" "$(asked .summary.duration_s)" 3 100
+}
+
+# The same, for a person: no finding at all is an answer, in words.
+healthy_text() {
+  local said
+  site bridged 4
+  server_start sccp
+  diagnose_start --format text --output "$WORK/text"
+  phones 1 4 sccp --period 400 --duration 60000
+  sleep 3
+  kill -INT "$DIAGNOSIS"
+  wait "$DIAGNOSIS"
+  expect "healthy_text: exit status" $? -le 1
+  said=$(head -5 "$WORK/text")
+  if grep -qiE 'nothing|no (fault|keepalive|loss)|healthy|well' <<<"$said"; then
+    pass "healthy_text: it begins with a word about that: ${said%%$'\n'*}"
+  else
+    fail "healthy_text: no word at the beginning: $said"
+  fi
+  [ -z "${WHY_KEEP:-}" ] || cp "$WORK/text" "$WHY_KEEP/healthy.txt"
 }
