@@ -7,12 +7,13 @@ host() {
   local name=$1 mode=$2 reason=$3 symbol=${4:-} from
   site "$mode" "${count:-6}"
   server_start sccp
-  diagnose_start
+  diagnose_start "${with[@]}"
   phones 1 "${count:-6}" sccp --period 700 --duration 60000
   sleep 2
   break_it
   sleep 2
   mend_it
+  after_it
   diagnose_end "$name" 1 3
   from=$(asked '[.timeline[] | select(.drop != null and .drop.reason == "'"$reason"'")] | length')
   expect "$name: losses with the kernel's reason $reason" "$from" -ge 10
@@ -25,7 +26,17 @@ host() {
   high_only "$name" in_host_drop
 }
 
+with=()
+after_it() { :; }
+
 host_filter() {
+  with=(--syslog 10.2.0.1:5514)
+  # The server unregisters a phone of these, and one that nobody has seen.
+  after_it() {
+    sleep 1.5
+    alarm SEP002414000001 10.1.0.2 13 --udp --rfc3164
+    alarm SEP0024140000FF 10.1.0.200 13 --tcp --rfc5424
+  }
   break_it() {
     lab_in box nft -f - <<-EOT
 	table inet filter {
@@ -45,6 +56,9 @@ EOT
   }
   host host_filter routed NETFILTER_DROP
   expect "host_filter: losses" "$(asked '[.timeline[] | select(.where == "between")] | length')" -eq "$DROPPED"
+  expect "host_filter: alarms" "$(asked '[.timeline[] | select(.type == "unregistration") |
+    "\(.device) \(.reason_name) \(.matched_loss)"] | sort | join(", ")')" = \
+    "SEP002414000001 keepAliveTimeout true, SEP0024140000FF keepAliveTimeout false"
   says host_filter in_host_drop remedy "handle $HANDLE" "table inet filter"
 }
 
