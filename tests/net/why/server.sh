@@ -125,17 +125,16 @@ EOT
   not_found mtu mac_ageing mac_flush proxy_arp in_host_drop cucm_silent middlebox_reset
 }
 
-# Nothing is wrong, and Ctrl-C comes before the time is over: a report on what there is.
+# Nothing is wrong, and Ctrl-C comes before the time is over: a report on what there is. (The server
+# takes its time, beside which a busy machine's is little.)
 healthy() {
   site routed 6
-  server_start sccp
+  server_start sip --expires 10000 --answer-delay 150
   diagnose_start
-  phones 1 6 sccp --period 400 --duration 60000
+  phones 1 6 sip --refresh 400 --duration 60000
   sleep 3
-  diagnose_end healthy "" 0
-  # (How evenly the server answers is the machine's matter, which may be busy.)
-  expect "healthy: findings" \
-    "$(asked '[.findings[] | select(.cause != "failover_too_tight")] | length')" -eq 0
+  diagnose_end healthy 0 0
+  expect "healthy: findings" "$(asked '.findings | length')" -eq 0
   expect "healthy: losses" "$(asked '.timeline | length')" -eq 0
   expect "healthy: phones" "$(asked '.phones | length')" -eq 6
   between "healthy: seconds" "$(asked .summary.duration_s)" 3 100
@@ -145,13 +144,13 @@ healthy() {
 healthy_text() {
   local said
   site bridged 4
-  server_start sccp
+  server_start sip --expires 10000 --answer-delay 150
   diagnose_start --format text --output "$WORK/text"
-  phones 1 4 sccp --period 400 --duration 60000
+  phones 1 4 sip --refresh 400 --duration 60000
   sleep 3
   kill -INT "$DIAGNOSIS"
   wait "$DIAGNOSIS"
-  expect "healthy_text: exit status" $? -le 1
+  expect "healthy_text: exit status" $? -eq 0
   said=$(head -5 "$WORK/text")
   if grep -qiE 'nothing|no (fault|keepalive|loss)|healthy|well' <<<"$said"; then
     pass "healthy_text: it begins with a word about that: ${said%%$'\n'*}"
