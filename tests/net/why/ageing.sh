@@ -73,21 +73,32 @@ EOT
   high_only ageing_bridge_control in_host_drop
 }
 
-# A switch between the phones and kaloss.
+# A switch between the phones and kaloss, which is asked for its table and its ageing time each second.
 ageing_switch() {
-  options_site
-  lab_bridge_ageing switch $AGEING p1 p2 p3 p4 p5 p6
+  local agent
+  options_site bridged 700,1700,2300,2700
+  lab_bridge_ageing switch 2 p1 p2 p3 p4 p5 p6
+  _lab_addr switch br0 10.1.200.1/16
+  _lab_addr box br0 10.1.0.1/16
   lab_bg switch "$WORK/monitor" bridge monitor fdb
-  diagnose_start
+  lab_bg switch "$WORK/agent" "$ROOT/tests/net/why/switch_agent.sh" 10.1.200.1 1161 2
+  agent=$LAB_LAST_PID
+  lab_wait_for "$WORK/agent" ready
+  diagnose_start --poll-switch 10.1.200.1:1161 --poll-interval 1s
   phones 1 6 sip --refresh 3000 --duration 60000
-  diagnose_end ageing_switch 1 17
+  diagnose_end ageing_switch 1 18
+  lab_stop "$agent"
   expect "ageing_switch: OPTIONS that the switch lost" "$(options_lost)" -ge 20
   expect "ageing_switch: aged, says the switch" "$(grep -c '^Deleted 00:24:14.*stale' "$WORK/monitor")" -ge 20
   first_is ageing_switch mac_ageing high
-  options_bounds ageing_switch
-  says ageing_switch mac_ageing remedy "ageing time"
+  between "ageing_switch: more than" "$(figure mac_ageing ageing_above_s)" 1.6 1.8
+  between "ageing_switch: at most" "$(figure mac_ageing ageing_at_most_s)" 2.1 2.4
+  between "ageing_switch: set in the switch" "$(figure mac_ageing ageing_set_s)" 2 2
   # This host's bridge is not on that way, and has another ageing time.
+  says ageing_switch mac_ageing remedy "ageing time" 10.1.200.1
   says_not ageing_switch mac_ageing remedy br0
+  expect "ageing_switch: MACs that vanished, as polling tells" \
+    "$(asked '[.timeline[] | select(.type == "mac" and .source == "snmp")] | length')" -ge 10
   not_found ageing_switch mac_flush in_host_drop mtu_black_hole
 }
 
