@@ -51,7 +51,7 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
 	syslog-events snmp-evidence)
-CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study)
+CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study write-outage)
 FUZZERS := capture session syslog trap trace
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
@@ -169,6 +169,10 @@ $(BUILD)/tests/captures/write-pair: $(addprefix $(BUILD)/tests/,captures/write_p
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/captures/write-study: $(addprefix $(BUILD)/tests/,captures/write_study.o \
+		packets/packets.o packets/pcap_writer.o)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/captures/write-outage: $(addprefix $(BUILD)/tests/,captures/write_outage.o \
 		packets/packets.o packets/pcap_writer.o)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
