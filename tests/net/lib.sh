@@ -64,7 +64,7 @@ start_watch() {
 
 # Until the first tick: then all hooks are in place and counting.
 wait_watching() {
-  local tries=150
+  local tries=300
   until grep -q '"type":"tick"' "$WORK/records" 2>/dev/null; do
     sleep 0.1
     [ $((tries--)) -gt 0 ] && kill -0 "$WATCH" 2>/dev/null || {
