@@ -81,12 +81,12 @@ bool kl_rule_between_loss(struct kl_facts *f, struct kl_finding *ret)
 		return true;
 	}
 	kl_explain_by(ret,
-		      "%" PRIu64 " keepalives or answers passed the one capture and never came to "
-		      "the other. They were dropped on the way between the two places where was "
-		      "captured.",
+		      "%" PRIu64 " keepalives or answers passed one of the two places that were "
+		      "watched and never came to the other. They were dropped on the way between "
+		      "them.",
 		      ret->losses);
 	kl_remedy_is(ret,
-		     "Look at what lies between the two captures: drop counters of its interfaces "
+		     "Look at what lies between the two places: drop counters of its interfaces "
 		     "and queues, firewall rules, and paths that changed at the times listed.");
 	return true;
 }
