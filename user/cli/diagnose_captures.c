@@ -94,7 +94,10 @@ static void report_lost(struct diagnose *d, const struct kl_lost *l)
 {
 	struct kl_loss record = {
 		.time_ns = l->time_ns,
-		.party = { .ends = l->ends, .vlan = l->vlan, .device = l->device },
+		.party = { .ends = l->ends,
+			   .vlan = l->vlan,
+			   .device = l->device,
+			   .probable = l->probable },
 		.where = KL_BETWEEN,
 		.direction = l->direction,
 		.kind = l->kind,
@@ -102,6 +105,9 @@ static void report_lost(struct diagnose *d, const struct kl_lost *l)
 		.seq_other = l->seq_other,
 		.length = l->length,
 		.copies = { l->copies[KL_ACCESS], l->copies[KL_CUCM] },
+		.late_ns = l->late_ns,
+		.idle_ns = l->idle_ns,
+		.idle_known = (enum kl_idle_known)l->idle_known,
 		.evidence = l->evidence,
 	};
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/known_macs.h"
@@ -11,12 +12,20 @@
 #include "core/unregistration.h"
 #include "source/trace_file.h"
 #include "util/cleanup.h"
+#include "util/duration.h"
+
+/*
+ * Before the first segment and after the last one: clocks of switches and servers differ, and a
+ * phone is given up some time after its last loss.
+ */
+#define AROUND_NS (300 * KL_NS_PER_S)
 
 struct reading {
 	const struct kl_options *o;
 	struct kl_diagnosis *d;
 	struct kl_known_macs macs;
 	uint64_t timeless;
+	uint64_t elsewhen;
 	int error;
 };
 
@@ -28,6 +37,22 @@ static void meet(const struct kl_session *s, void *arg)
 	kl_known_macs_add(&reading->macs, s->next_mac, false);
 }
 
+/* A file may tell of months: what is not of the captures' time neither explains nor needs a loss. */
+static bool is_of_then(struct reading *reading, uint64_t said_ns)
+{
+	const struct kl_diagnosis *d = reading->d;
+
+	if (!said_ns) {
+		reading->timeless++;
+		return false;
+	}
+	if (d->last_ns && (said_ns + AROUND_NS < d->first_ns || said_ns > d->last_ns + AROUND_NS)) {
+		reading->elsewhen++;
+		return false;
+	}
+	return true;
+}
+
 static void take_mac(const struct kl_mac_evidence *m, uint64_t said_ns, void *arg)
 {
 	struct reading *reading = arg;
@@ -36,10 +61,8 @@ static void take_mac(const struct kl_mac_evidence *m, uint64_t said_ns, void *ar
 
 	if (m->has_mac && !reading->o->all_macs && !kl_known_macs_has(&reading->macs, m->mac))
 		return;
-	if (!said_ns) {
-		reading->timeless++;
+	if (!is_of_then(reading, said_ns))
 		return;
-	}
 	dated.time_ns = dated.earliest_ns = said_ns;
 	r = kl_evidence_mac(&reading->d->evidence, &dated);
 	if (r)
@@ -52,10 +75,8 @@ static void take_alarm(const struct kl_alarm *a, uint64_t said_ns, void *arg)
 	struct kl_alarm dated = *a;
 	int r;
 
-	if (!said_ns) {
-		reading->timeless++;
+	if (!is_of_then(reading, said_ns))
 		return;
-	}
 	dated.time_ns = said_ns;
 	reading->d->evidence.has_alarms = true;
 	r = kl_evidence_alarm(&reading->d->evidence, &dated);
@@ -97,6 +118,11 @@ int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 		kl_syslog_stats(syslog, &stats);
 		remark(ret_remarks, ret_count, "--syslog-file", &stats);
 	}
+	if (!r && reading.elsewhen && *ret_count < KL_FILE_REMARKS)
+		snprintf(ret_remarks[(*ret_count)++], KL_FILE_REMARK,
+			 "--syslog-file: %" PRIu64 " messages are of times of which there is no "
+			 "capture, and were left out",
+			 reading.elsewhen);
 	if (!r && reading.timeless && *ret_count < KL_FILE_REMARKS)
 		snprintf(ret_remarks[(*ret_count)++], KL_FILE_REMARK,
 			 "--syslog-file: %" PRIu64
@@ -131,16 +157,31 @@ int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d, 
 	return r;
 }
 
+static int check_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) || access(path, R_OK))
+		return -errno;
+	return S_ISDIR(st.st_mode) ? -EISDIR : 0;
+}
+
 static int check_list(const char *option, const char *list)
 {
 	_cleanup_free_ char *copy = list ? strdup(list) : NULL;
 	char *rest = copy, *path;
 
 	while ((path = strsep(&rest, ","))) {
-		if (!access(path, R_OK))
+		int r = check_file(path);
+
+		if (!r)
 			continue;
-		fprintf(stderr, "kaloss diagnose: %s: %s: %s\n", option, path, strerror(errno));
-		return -errno;
+		if (*path)
+			fprintf(stderr, "kaloss diagnose: %s: %s: %s\n", option, path,
+				strerror(-r));
+		else
+			fprintf(stderr, "kaloss diagnose: %s: an empty file name\n", option);
+		return r;
 	}
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "util/error.h"
 
 enum {
-	KL_FILE_REMARKS = 2,
+	KL_FILE_REMARKS = 3,
 	KL_FILE_REMARK = 400,
 };
 
@@ -18,8 +18,9 @@ enum {
 int kl_evidence_check_files(const struct kl_options *o);
 
 /*
- * --syslog-file, whole, by the lines' own times, before the diagnosis is finished. Sentences about
- * what was not understood go to ret_remarks; *ret_count says how many.
+ * --syslog-file, whole, by the lines' own times, before the diagnosis is finished. What happened
+ * while nothing was captured is left out. Sentences about what was not understood go to
+ * ret_remarks; *ret_count says how many.
  */
 int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 			    char ret_remarks[KL_FILE_REMARKS][KL_FILE_REMARK], size_t *ret_count,
