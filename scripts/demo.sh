@@ -109,4 +109,18 @@ for d in "${drops[@]}"; do
 done
 echo "$total dropped, $named named one by one"
 [ "$named" -eq "$total" ] || status=1
+
+say "5. And why? kaloss diagnose --access acc0 --cucm cucm0 --for 8s"
+lab_bg box "$work/diagnosis" "$ROOT/build/kaloss" diagnose --access acc0 --cucm cucm0 --for 8s \
+  --color $color
+diagnose=$LAB_LAST_PID
+lab_wait_for "$work/diagnosis" "come in" 20
+lab_bg phones "$work/sccp-phones" "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" \
+  --bind "$LAB_PHONES" --port 2000 --phones 25 --period 500 --duration 8000
+wait "$diagnose" || true # 1: it found a fault
+sed -n '/VERDICT/,/^$/p' "$work/diagnosis"
+if ! grep -q 'in_host_drop' "$work/diagnosis"; then
+  echo "demo: the verdict does not name the packet filter" >&2
+  status=1
+fi
 exit $status

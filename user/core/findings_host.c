@@ -8,6 +8,7 @@
 
 enum {
 	GROUPS = 16, /* reasons at places that are told apart */
+	RULES_TOLD = 3,
 	TOLD = 4,
 };
 
@@ -80,6 +81,23 @@ static const struct kl_rule_evidence *suspect(const struct kl_facts *f)
 	return best;
 }
 
+/* The rules that counted, the most first, as they are listed. */
+static void say_rules(const struct kl_facts *f, struct kl_finding *ret)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < f->d->evidence.rule.count && told < RULES_TOLD; i++) {
+		const struct kl_rule_evidence *r = &f->d->evidence.rule.item[i];
+
+		if (!r->counted || !r->packets)
+			continue;
+		kl_say_figure(kl_say(ret, "%s dropped %" PRIu64 " packets meanwhile", r->rule,
+				     r->packets),
+			      "rule_packets", (double)r->packets);
+		told++;
+	}
+}
+
 static void remedy_of_filter(const struct kl_facts *f, const struct kl_drop *d,
 			     struct kl_finding *ret)
 {
@@ -96,10 +114,7 @@ static void remedy_of_filter(const struct kl_facts *f, const struct kl_drop *d,
 	kl_remedy_is(ret, "%s %s it: take it out or accept the signalling ports before it%s%.180s",
 		     r->rule, r->counted ? "drops" : "may drop (it has no counter)",
 		     r->says[0] ? ". It says: " : ".", r->says);
-	if (r->counted)
-		kl_say_figure(kl_say(ret, "%s dropped %" PRIu64 " packets meanwhile", r->rule,
-				     r->packets),
-			      "rule_packets", (double)r->packets);
+	say_rules(f, ret);
 }
 
 struct remedy {

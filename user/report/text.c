@@ -132,7 +132,7 @@ static int text_loss(struct kl_report *r, const struct kl_loss *l)
 	else
 		fprintf(r->out, ", copies seen: access %u, cucm %u", l->copies[KL_ACCESS],
 			l->copies[KL_CUCM]);
-	if (l->idle_known == KL_IDLE_ALL && l->idle_ns)
+	if (l->idle_known == KL_IDLE_ALL && l->idle_ns >= KL_TEXT_IDLE_NS)
 		fprintf(r->out, ", the phone had been silent for %.1f s", (double)l->idle_ns / 1e9);
 	if (l->drop)
 		kl_text_drop(r->out, l->drop);

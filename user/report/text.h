@@ -9,6 +9,9 @@
 #define KL_TEXT_DIM "\033[2m"
 #define KL_TEXT_PLAIN "\033[0m"
 
+/* A shorter silence of a phone is not worth telling. */
+#define KL_TEXT_IDLE_NS (100 * KL_NS_PER_MS)
+
 /* The color, or nothing where there shall be none. */
 const char *kl_text_paint(const struct kl_report *r, const char *color);
 /* DEVICE PHONE:PORT, cucm ADDRESS:PORT, vlan N */

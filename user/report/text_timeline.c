@@ -50,7 +50,7 @@ static void print_loss(struct kl_report *r, const struct kl_diagnosis_record *re
 	if (!record->live)
 		fprintf(r->out, "%5u  %-15s  ", l->sent_again, clock_us(through_ns, through));
 	kl_text_ends(r->out, &party);
-	if (l->idle_known == KL_IDLE_ALL && l->idle_ns)
+	if (l->idle_known == KL_IDLE_ALL && l->idle_ns >= KL_TEXT_IDLE_NS)
 		fprintf(r->out, ", silent for %.1f s before", (double)l->idle_ns / 1e9);
 	if (l->drop)
 		kl_text_drop(r->out, &d->evidence.drop.item[l->drop - 1]);
