@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Picks the verb. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,9 +65,23 @@ static int run_verb(const struct kl_verb *verb, int argc, char **argv)
 	return verb->run(&o);
 }
 
+/*
+ * What is closed stays closed: no file that is opened later gets its number, and what is meant for a
+ * person. (Reading from 0 and writing to the others fails.)
+ */
+static void keep_standard_files(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
+
+	keep_standard_files();
 
 	for (size_t i = 0; i < KL_COUNT(verbs); i++) {
 		if (strcmp(word, verbs[i].name))
