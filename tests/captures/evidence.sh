@@ -179,7 +179,14 @@ cp syslog "$(printf 's\377')"
 diagnose --access-capture "$name" --cucm-capture cucm.pcap --syslog-file "$(printf 's\377')"
 ran "names that are no text" 1
 cp json names.json
-check_documents {ageing,evidence,all,garbage,empty,names}.json
+printf '%b\n' "$(alarm "Jul 02 2015 10:10:40" EndPointUnregistered \
+  'DeviceName=SEP\0377][IPAddress=10.60.98.3][Protocol=S\0377P][Reason=13][LastSignalReceived=\0377')" >bytes
+# shellcheck disable=SC2086
+diagnose $CAPTURES --syslog-file bytes
+ran "an alarm of bytes that are no text" 1
+expect "an alarm of bytes that are no text" "$(of_type unregistration '.[0].device')" "SEP?"
+cp json bytes.json
+check_documents {ageing,evidence,all,garbage,empty,names,bytes}.json
 
 # What was captured on another day has nothing to do with the phones of this one.
 sed 's/Jul  2/Jul  1/; s/Jul 02 2015/Jul 01 2015/g; s/2015-07-02T/2015-07-01T/' syslog >old
@@ -219,4 +226,9 @@ done
 # shellcheck disable=SC2086
 "$KALOSS" diagnose $CAPTURES --syslog-file syslog --format html >/dev/full 2>err
 expect "a full disk: exit status and words" "$? $(grep -c 'No space left' err)" "2 1"
+# shellcheck disable=SC2086
+"$KALOSS" diagnose $CAPTURES --write-lost lost.pcapng --format json >&- 2>err
+expect "no standard output: exit status and words" "$? $(grep -c 'writing to standard output' err)" "2 1"
+expect "no standard output: nor anywhere else" "$(grep -c '"summary"' lost.pcapng access.pcap | xargs)" \
+  "lost.pcapng:0 access.pcap:0"
 finish_tests

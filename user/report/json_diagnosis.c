@@ -6,7 +6,6 @@
 #include "core/names.h"
 #include "report/json_records.h"
 #include "report/moments.h"
-#include "util/cleanup.h"
 #include "util/duration.h"
 
 static json_t *number(uint64_t n)
@@ -24,24 +23,13 @@ static json_t *time_or_null(uint64_t time_ns)
 	return json_string(time);
 }
 
-/* Names of files need not be text, and what is cut may end within a character. */
-static json_t *text_of(const char *text)
-{
-	json_t *ret = json_string(text);
-	_cleanup_free_ char *copy = ret ? NULL : strdup(text);
-
-	for (char *p = copy; p && *p; p++)
-		*p = *p & 0x80 ? '?' : *p;
-	return ret ?: json_string(copy ?: "?");
-}
-
 json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f)
 {
 	json_t *o = json_object(), *evidence = json_array();
 
 	for (size_t i = 0; i < f->evidence_count; i++) {
 		const struct kl_finding_evidence *e = &f->evidence[i];
-		json_t *item = json_pack("{s:o, s:b}", "text", text_of(e->text), "against",
+		json_t *item = json_pack("{s:o, s:b}", "text", kl_json_text(e->text), "against",
 					 e->against);
 
 		for (size_t k = 0; k < e->figure_count; k++)
@@ -55,8 +43,8 @@ json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f)
 	json_object_set_new(o, "fault", json_boolean(f->fault));
 	json_object_set_new(o, "phones", number(f->phones));
 	json_object_set_new(o, "losses", number(f->losses));
-	json_object_set_new(o, "explanation", text_of(f->explanation));
-	json_object_set_new(o, "remedy", text_of(f->remedy));
+	json_object_set_new(o, "explanation", kl_json_text(f->explanation));
+	json_object_set_new(o, "remedy", kl_json_text(f->remedy));
 	json_object_set_new(o, "evidence", evidence);
 	return o;
 }
@@ -164,7 +152,7 @@ static json_t *remarks_of(const struct kl_diagnosis_record *r)
 	json_t *remarks = json_array();
 
 	for (size_t i = 0; i < r->remark_count; i++)
-		json_array_append_new(remarks, text_of(r->remarks[i]));
+		json_array_append_new(remarks, kl_json_text(r->remarks[i]));
 	return remarks;
 }
 
@@ -194,8 +182,8 @@ static json_t *captures_integrity(const struct kl_diagnosis_record *r)
 		c = json_object();
 		remarks = json_array();
 		for (size_t i = 0; i < n->remark_count; i++)
-			json_array_append_new(remarks, text_of(n->remarks[i]));
-		json_object_set_new(c, "files", text_of(n->files));
+			json_array_append_new(remarks, kl_json_text(n->remarks[i]));
+		json_object_set_new(c, "files", kl_json_text(n->files));
 		json_object_set_new(c, "packets", number(n->packets));
 		json_object_set_new(c, "segments", number(n->segments));
 		json_object_set_new(c, "first", time_or_null(n->first_ns));

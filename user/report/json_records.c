@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/names.h"
+#include "util/cleanup.h"
 #include "util/duration.h"
 
 static json_t *number(uint64_t n)
@@ -11,9 +12,19 @@ static json_t *number(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
+json_t *kl_json_text(const char *text)
+{
+	json_t *ret = json_string(text);
+	_cleanup_free_ char *copy = ret ? NULL : strdup(text);
+
+	for (char *p = copy; p && *p; p++)
+		*p = *p & 0x80 ? '?' : *p;
+	return ret ?: json_string(copy ?: "?");
+}
+
 static json_t *text_or_null(const char *text)
 {
-	return text && text[0] ? json_string(text) : json_null();
+	return text && text[0] ? kl_json_text(text) : json_null();
 }
 
 static json_t *ms_or_null(uint64_t ns)
@@ -152,8 +163,8 @@ static void set_party(json_t *o, const struct kl_party *p)
 
 static json_t *drop(const struct kl_drop *d)
 {
-	return json_pack("{s:s, s:o, s:o}", "reason", d->reason, "symbol", text_or_null(d->symbol),
-			 "interface", text_or_null(d->interface));
+	return json_pack("{s:o, s:o, s:o}", "reason", kl_json_text(d->reason), "symbol",
+			 text_or_null(d->symbol), "interface", text_or_null(d->interface));
 }
 
 json_t *kl_json_loss(const struct kl_loss *l)
@@ -237,7 +248,7 @@ json_t *kl_json_forecast(const struct kl_forecast_record *f)
 	set_party(o, &f->party);
 	json_object_set_new(o, "unregisters_at", json_string(at));
 	json_object_set_new(o, "in_s", json_real(((double)f->at_ns - (double)f->time_ns) / 1e9));
-	json_object_set_new(o, "because", json_string(f->because));
+	json_object_set_new(o, "because", kl_json_text(f->because));
 	json_object_set_new(o, "probable", json_boolean(f->party.probable));
 	return o;
 }
@@ -299,7 +310,7 @@ json_t *kl_json_unregistration(const struct kl_alarm *a, uint64_t offset_ns)
 		kl_format_address(a->address.family, a->address.word, ip);
 	json_object_set_new(o, "device", text_or_null(a->device));
 	json_object_set_new(o, "ip", text_or_null(ip));
-	json_object_set_new(o, "alarm", json_string(a->name));
+	json_object_set_new(o, "alarm", kl_json_text(a->name));
 	json_object_set_new(o, "reason", a->reason < 0 ? json_null() : json_integer(a->reason));
 	json_object_set_new(o, "reason_name", text_or_null(a->reason_name));
 	json_object_set_new(o, "node", text_or_null(a->node));

@@ -9,6 +9,8 @@
 
 #include "report/report.h"
 
+/* Any bytes: those of strangers need not be text, and what is cut may end within a character. */
+json_t *kl_json_text(const char *text);
 json_t *kl_json_tick(const struct kl_report_tick *t);
 json_t *kl_json_loss(const struct kl_loss *l);
 json_t *kl_json_retransmission(const struct kl_retransmission *t);
