@@ -214,11 +214,10 @@ static int report(struct live_diagnosis *l, bool *ret_fault)
 	return l->report.format->diagnosis(&l->report, &record) ?: kl_report_flush(&l->report);
 }
 
-static int conclude(struct live_diagnosis *l)
+static void conclude(struct live_diagnosis *l)
 {
 	struct kl_error err = {};
 	size_t files = 0;
-	int r;
 
 	kl_inputs_conflicts(l->run.inputs);
 	kl_inputs_describe(l->run.inputs, &l->d.evidence);
@@ -226,12 +225,12 @@ static int conclude(struct live_diagnosis *l)
 	take_totals(l);
 	kl_diagnosis_finish(&l->d);
 	l->remark_count = kl_inputs_remarks(l->run.inputs, l->remarks);
-	r = kl_evidence_read_traces(l->run.o, &l->d, l->run.realtime_offset_ns,
-				    &l->remarks[l->remark_count], &files, &err);
+	/* What was seen meanwhile is not thrown away for a file. */
+	if (kl_evidence_read_traces(l->run.o, &l->d, l->run.realtime_offset_ns,
+				    &l->remarks[l->remark_count], &files, &err))
+		snprintf(l->remarks[l->remark_count + files++], KL_INPUT_REMARK,
+			 "--cucm-trace: %.380s", err.text);
 	l->remark_count += files;
-	if (r)
-		fprintf(stderr, "kaloss diagnose: %s\n", err.text);
-	return r;
 }
 
 /* ---- From start to end ---- */
@@ -249,8 +248,8 @@ static int diagnose(struct live_diagnosis *l, bool *ret_fault)
 	clear_progress(l);
 	if (r)
 		return r;
-	r = conclude(l);
-	return r ?: (l->run.error = report(l, ret_fault));
+	conclude(l);
+	return l->run.error = report(l, ret_fault);
 }
 
 int kl_diagnose_live(const struct kl_options *o)

@@ -144,6 +144,16 @@ static int open_own(struct kl_inputs *in, struct kl_error *err)
 	return 0;
 }
 
+/* An error of an option's source, with the option's name. Returns r. */
+static int name_option(struct kl_error *err, const char *option, int r)
+{
+	struct kl_error unnamed = *err;
+
+	if (r)
+		kl_set_error(err, "%s: %.400s", option, unnamed.text);
+	return r;
+}
+
 static int open_outside(struct kl_inputs *in, struct kl_error *err)
 {
 	const struct kl_options *o = in->config.o;
@@ -152,9 +162,10 @@ static int open_outside(struct kl_inputs *in, struct kl_error *err)
 
 	syslog.follow = true;
 	if (o->trap.address)
-		r = kl_trap_open(&o->trap, &in->trap, err);
+		r = name_option(err, "--trap", kl_trap_open(&o->trap, &in->trap, err));
 	if (!r && o->poll.switches)
-		r = kl_switch_poll_open(&o->poll, &in->poll, err);
+		r = name_option(err, "--poll-switch",
+				kl_switch_poll_open(&o->poll, &in->poll, err));
 	if (!r && (syslog.address || syslog.files))
 		r = kl_syslog_open(&syslog, &in->syslog, err);
 	return r;
@@ -327,11 +338,13 @@ __attribute__((format(printf, 2, 3))) static void remark(struct remarks *r, cons
 
 static void remark_input(struct remarks *r, const char *name, const struct kl_input_stats *s)
 {
-	if (s->malformed || s->refused)
+	if (s->malformed)
 		remark(r,
 		       "%s: %" PRIu64 " of %" PRIu64 " messages were malformed, %" PRIu64
 		       " refused; the first: %s",
 		       name, s->malformed, s->received, s->refused, s->complaint);
+	else if (s->refused)
+		remark(r, "%s: %" PRIu64 " refused; the first: %s", name, s->refused, s->complaint);
 	if (s->lost)
 		remark(r, "%s: %" PRIu64 " messages were lost before they could be read", name,
 		       s->lost);
