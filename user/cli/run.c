@@ -104,6 +104,7 @@ static uint64_t copy_time(const struct kl_join_entry *e, unsigned copy)
 struct kl_loss kl_run_loss_record(const struct kl_run *w, const struct kl_lost *lost,
 				  const struct kl_drop *drop)
 {
+	struct kl_evidence has = {};
 	struct kl_loss ret = {
 		.time_ns = lost->time_ns + w->realtime_offset_ns,
 		.party = { .ends = lost->ends,
@@ -121,6 +122,8 @@ struct kl_loss kl_run_loss_record(const struct kl_run *w, const struct kl_lost *
 		.drop = drop,
 	};
 
+	kl_inputs_describe(w->inputs, &has);
+	ret.unexplained = has.has_drops && lost->where == KL_BETWEEN && !drop;
 	memcpy(ret.party.mac, lost->mac, sizeof(ret.party.mac));
 	return ret;
 }

@@ -75,6 +75,7 @@ json_t *kl_json_lost(const struct kl_diagnosis_record *r, const struct kl_lost *
 		.idle_ns = l->idle_ns,
 		.idle_known = (enum kl_idle_known)l->idle_known,
 		.drop = l->drop ? &d->evidence.drop.item[l->drop - 1] : NULL,
+		.unexplained = d->evidence.has_drops && l->where == KL_BETWEEN && !l->drop,
 		.evidence = l->evidence,
 	};
 	json_t *o;

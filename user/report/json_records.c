@@ -190,6 +190,7 @@ json_t *kl_json_loss(const struct kl_loss *l)
 			    l->idle_known == KL_IDLE_ALL ? json_real((double)l->idle_ns / 1e9)
 							 : json_null());
 	json_object_set_new(o, "drop", l->drop ? drop(l->drop) : json_null());
+	json_object_set_new(o, "unexplained", json_boolean(l->unexplained));
 	return o;
 }
 

@@ -52,7 +52,8 @@ struct kl_loss {
 	uint64_t idle_ns; /* the phone's silence before; see idle_known */
 	enum kl_idle_known idle_known;
 	const struct kl_drop *drop; /* the kernel's own reason; NULL: it gave none */
-	const char *evidence;	    /* of an inferred loss; NULL: it was measured */
+	bool unexplained;     /* it was asked for one: lost between two interfaces of this host */
+	const char *evidence; /* of an inferred loss; NULL: it was measured */
 };
 
 struct kl_retransmission {

@@ -136,6 +136,8 @@ static int text_loss(struct kl_report *r, const struct kl_loss *l)
 		fprintf(r->out, ", the phone had been silent for %.1f s", (double)l->idle_ns / 1e9);
 	if (l->drop)
 		kl_text_drop(r->out, l->drop);
+	if (l->unexplained)
+		fprintf(r->out, ", unexplained: this kernel tells no reason");
 	fputc('\n', r->out);
 	return done(r);
 }

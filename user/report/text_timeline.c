@@ -54,6 +54,8 @@ static void print_loss(struct kl_report *r, const struct kl_diagnosis_record *re
 		fprintf(r->out, ", silent for %.1f s before", (double)l->idle_ns / 1e9);
 	if (l->drop)
 		kl_text_drop(r->out, &d->evidence.drop.item[l->drop - 1]);
+	else if (d->evidence.has_drops && l->where == KL_BETWEEN)
+		fprintf(r->out, ", unexplained: this kernel tells no reason");
 	if (l->evidence)
 		fprintf(r->out, "%s: %s", l->probable ? " (probably)" : "", l->evidence);
 	fputc('\n', r->out);
