@@ -134,6 +134,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 	uint8_t direction = e->key.len_direction & 1;
 	struct kl_run *w = arg;
 	const struct kl_session *session = kl_sessions_find(w->sessions, e->conn_id);
+	unsigned before;
 	struct kl_lost lost = {
 		.conn_id = e->conn_id,
 		.ends = j->ends,
@@ -150,10 +151,14 @@ static void take_loss(const struct kl_judged *j, void *arg)
 	memcpy(lost.mac, j->phone_mac, sizeof(lost.mac));
 	if (session)
 		memcpy(lost.device, session->device, sizeof(lost.device));
-	lost.copies[direction] = e->near + e->overdue; /* those are not in near */
+	lost.copies[direction] = e->copies;
 	lost.copies[direction ^ 1] = kl_join_far(e);
+	if (e->crossed != KL_CROSSED_UNKNOWN && e->crossed > kl_join_far(e))
+		lost.copies[direction ^ 1] = e->crossed;
 	kl_sessions_lost_between(w->sessions, e->conn_id, direction, lost.seq, lost.length,
 				 j->missing, true);
+	/* Those judged before are not among these; overdue ones are not in near. */
+	before = e->copies > e->near + e->overdue ? e->copies - e->near - e->overdue : 0;
 	for (unsigned copy = 0; copy < j->missing; copy++) {
 		const struct kl_drop *drop;
 		enum kl_idle_known known;
@@ -161,7 +166,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 		lost.time_ns = copy_time(e, copy);
 		lost.idle_known = KL_IDLE_UNKNOWN;
 		if (kl_sessions_idle_of(w->sessions, e->conn_id, direction, lost.seq, lost.length,
-					copy + 1, &lost.idle_ns, &known))
+					before + copy + 1, &lost.idle_ns, &known))
 			lost.idle_known = (uint8_t)known;
 		drop = kl_inputs_drop(w->inputs, &lost.ends, direction, lost.seq, lost.length,
 				      lost.time_ns, w->now_ns);

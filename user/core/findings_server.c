@@ -110,8 +110,9 @@ bool kl_rule_failover_too_tight(struct kl_facts *f, struct kl_finding *ret)
 {
 	if (!f->tight)
 		return false;
-	ret->fault = true;
-	ret->confidence = f->tight >= KL_CASES_ENOUGH ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
+	/* A few slow answers are no reason to change anything. */
+	ret->fault = f->tight >= KL_CASES_ENOUGH;
+	ret->confidence = ret->fault ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
 	ret->phones = f->tight_phones;
 	kl_explain_by(ret,
 		      "Answers fluctuate so much that phones on normal failover, which wait about "

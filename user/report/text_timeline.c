@@ -82,7 +82,10 @@ static void print_moment(struct kl_report *r, const struct kl_diagnosis_record *
 
 static void print_heading(struct kl_report *r, const struct kl_diagnosis_record *record)
 {
-	fprintf(r->out, "\nTIMELINE\n%-15s  ", record->live ? "lost at" : "access clock");
+	fprintf(r->out, "\nTIMELINE\n");
+	if (!record->diagnosis->lost_count)
+		return;
+	fprintf(r->out, "%-15s  ", record->live ? "lost at" : "access clock");
 	if (!record->live)
 		fprintf(r->out, "%-15s  ", "cucm clock");
 	fprintf(r->out, "%-8s %-19s %-10s %10s  ", "way", "kind", "where", "seq");
