@@ -19,7 +19,7 @@ done
 AT_A_TIME=${WHY_AT_A_TIME:-6}
 SCENARIOS=(ageing_bridge ageing_switch ageing_security ageing_security_control ageing_bridge_control
   flush flush_control flush_switch proxy_arp failover server_silent server_resets middlebox phone_ends mtu healthy healthy_text
-  inputs host_filter host_rp_filter host_queue host_route host_isolated)
+  inputs host_filter host_rp_filter host_queue host_queue_stuck host_route host_isolated)
 
 if [ "${1:-}" = --one ]; then
   $2

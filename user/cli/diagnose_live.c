@@ -11,6 +11,7 @@
 #include "cli/inputs.h"
 #include "cli/run.h"
 #include "core/diagnosis.h"
+#include "core/diagnosis_behind.h"
 #include "core/findings.h"
 #include "source/nft_rules.h"
 #include "util/cleanup.h"
@@ -214,6 +215,16 @@ static int report(struct live_diagnosis *l, bool *ret_fault)
 	return l->report.format->diagnosis(&l->report, &record) ?: kl_report_flush(&l->report);
 }
 
+/* Without memory, these losses are not told of. */
+static void take_behind(struct live_diagnosis *l)
+{
+	_cleanup_free_ struct kl_drop *drops = NULL;
+	size_t count;
+
+	if (!kl_inputs_drops_behind(l->run.inputs, &drops, &count))
+		kl_diagnosis_behind(&l->d, drops, count);
+}
+
 static void conclude(struct live_diagnosis *l)
 {
 	struct kl_error err = {};
@@ -221,8 +232,9 @@ static void conclude(struct live_diagnosis *l)
 
 	kl_inputs_conflicts(l->run.inputs);
 	kl_inputs_describe(l->run.inputs, &l->d.evidence);
-	look_at_rules(l);
 	take_totals(l);
+	take_behind(l);
+	look_at_rules(l);
 	kl_diagnosis_finish(&l->d);
 	l->remark_count = kl_inputs_remarks(l->run.inputs, l->remarks);
 	/* What was seen meanwhile is not thrown away for a file. */

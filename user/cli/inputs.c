@@ -308,6 +308,51 @@ const struct kl_drop *kl_inputs_drop(struct kl_inputs *in, const struct kl_endpo
 	return kl_drops_find(in->drops, ends, direction, seq, length, from_ns, to_ns);
 }
 
+struct behind {
+	const struct kl_live_config *live;
+	struct kl_drop *drop; /* KL_DROPS_MAX of them */
+	size_t count;
+};
+
+static bool is_behind(const struct kl_live_config *live, const struct kl_drop *d)
+{
+	unsigned side = d->direction == KL_TO_CUCM ? KL_CUCM : KL_ACCESS;
+
+	/* Ours is the first program at egress: others of them are behind it, too. */
+	if (strncmp(d->reason, "QDISC_", 6) && strcmp(d->reason, "TC_EGRESS"))
+		return false;
+	for (size_t i = 0; i < live->interface_count[side]; i++) {
+		if (!strcmp(live->interfaces[side][i], d->interface))
+			return true;
+	}
+	return false;
+}
+
+static void take_unused(const struct kl_drop *d, void *arg)
+{
+	struct behind *b = arg;
+
+	if (b->count < KL_DROPS_MAX && is_behind(b->live, d))
+		b->drop[b->count++] = *d;
+}
+
+int kl_inputs_drops_behind(const struct kl_inputs *in, struct kl_drop **ret, size_t *ret_count)
+{
+	struct behind b = { .live = &in->config.o->live };
+
+	*ret = NULL;
+	*ret_count = 0;
+	if (!in->kernel_drops)
+		return 0;
+	b.drop = calloc(KL_DROPS_MAX, sizeof(*b.drop));
+	if (!b.drop)
+		return -ENOMEM;
+	kl_drops_unused(in->drops, take_unused, &b);
+	*ret = b.drop;
+	*ret_count = b.count;
+	return 0;
+}
+
 void kl_inputs_describe(const struct kl_inputs *in, struct kl_evidence *ret)
 {
 	ret->has_bridge = in->fdb && kl_fdb_has_bridge(in->fdb);

@@ -52,6 +52,12 @@ const struct kl_drop *kl_inputs_drop(struct kl_inputs *in, const struct kl_endpo
 				     uint32_t direction, uint32_t seq, uint32_t length,
 				     uint64_t sighted_ns, uint64_t to_ns);
 
+/*
+ * Drops in queues and filters behind the hooks where segments leave, that explained no loss: in
+ * *ret, for the caller to free. -ENOMEM.
+ */
+int kl_inputs_drops_behind(const struct kl_inputs *in, struct kl_drop **ret, size_t *ret_count);
+
 /* Which sources there are, into the evidence's has_…. */
 void kl_inputs_describe(const struct kl_inputs *in, struct kl_evidence *ret);
 

@@ -158,3 +158,15 @@ const struct kl_drop *kl_drops_find(struct kl_drops *d, const struct kl_endpoint
 	best->used = best->drop.length <= length || length <= 1;
 	return &best->drop;
 }
+
+void kl_drops_unused(const struct kl_drops *d, kl_drop_visitor visit, void *arg)
+{
+	uint64_t first = d->added > KL_DROPS_MAX ? d->added - KL_DROPS_MAX : 0;
+
+	for (uint64_t i = first; i < d->added; i++) {
+		const struct held *h = &d->held[i % KL_DROPS_MAX];
+
+		if (!h->used)
+			visit(&h->drop, arg);
+	}
+}

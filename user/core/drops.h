@@ -32,3 +32,7 @@ void kl_drops_add(struct kl_drops *d, const struct kl_drop *drop);
 const struct kl_drop *kl_drops_find(struct kl_drops *d, const struct kl_endpoints *ends,
 				    uint32_t direction, uint32_t seq, uint32_t length,
 				    uint64_t from_ns, uint64_t to_ns);
+
+typedef void (*kl_drop_visitor)(const struct kl_drop *drop, void *arg);
+/* Those that explained no copy, in the order in which they came. */
+void kl_drops_unused(const struct kl_drops *d, kl_drop_visitor visit, void *arg);

@@ -85,6 +85,16 @@ host_queue() {
   says host_queue in_host_drop remedy queue
 }
 
+host_queue_stuck() {
+  # Nothing is acknowledged any more: but for the kernel's word nobody could tell what became of it.
+  break_it() { lab_in box tc qdisc replace dev cucm0 root pfifo limit 0; }
+  mend_it() { :; }
+  host host_queue_stuck routed QDISC_DROP
+  says host_queue_stuck in_host_drop remedy queue
+  expect "host_queue_stuck: lost beyond cucm0, and nowhere else" \
+    "$(asked '[.timeline[] | select(.type == "loss" and (.where != "cucm_side" or .direction != "to_cucm"))] | length')" -eq 0
+}
+
 host_route() {
   break_it() { lab_in box ip route add blackhole 10.2.0.10; }
   mend_it() { lab_in box ip route del blackhole 10.2.0.10; }
