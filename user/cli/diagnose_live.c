@@ -284,7 +284,6 @@ int kl_diagnose_live(const struct kl_options *o)
 			.handlers = &handlers,
 			.arg = &l,
 			.keep_sessions = true,
-			.signals = -1,
 		},
 		.d = { .two_sided = true },
 		.tells = o->format == KL_FORMAT_JSONL,

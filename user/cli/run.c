@@ -2,12 +2,11 @@
 #include "cli/run.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 #include "cli/inputs.h"
+#include "cli/stop.h"
 #include "core/names.h"
 #include "source/links.h"
 #include "source/live.h"
@@ -373,27 +372,15 @@ static int beat(struct kl_run *w)
 
 /* ---- From start to end ---- */
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* Waits for a beat. Returns true where a signal asks for the end. */
 static bool wait_beat(struct kl_run *w, uint64_t until_ns)
 {
 	struct pollfd fds[] = {
-		{ .fd = w->signals, .events = POLLIN },
+		{ .fd = kl_stop_fd(w->stop), .events = POLLIN },
 		{ .fd = kl_links_fd(w->links), .events = POLLIN },
 		{ .fd = kl_inputs_fd(w->inputs), .events = POLLIN },
 	};
 	uint64_t now_ns = kl_monotonic_ns(), left_ms = BEAT_MS;
-	struct signalfd_siginfo info;
 
 	if (until_ns) {
 		uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
@@ -404,7 +391,7 @@ static bool wait_beat(struct kl_run *w, uint64_t until_ns)
 	poll(fds, KL_COUNT(fds), (int)left_ms);
 	if (fds[1].revents)
 		watch_links(w);
-	return fds[0].revents && read(w->signals, &info, sizeof(info)) == sizeof(info);
+	return fds[0].revents && kl_stop_take(w->stop);
 }
 
 static int run(struct kl_run *w)
@@ -429,7 +416,7 @@ static int run(struct kl_run *w)
 
 /*
  * The end in good order: nothing new is taken up, and what is under way gets its deadline, unless
- * a second signal says not to wait.
+ * a second signal says not to wait. (A third one: see cli/stop.h.)
  */
 static int drain(struct kl_run *w)
 {
@@ -504,9 +491,8 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 	};
 	int r;
 
-	w->signals = open_signals();
-	if (w->signals < 0)
-		return kl_fail(err, -errno, "signals: %s", strerror(errno));
+	if ((r = kl_stop_open(&w->stop)))
+		return kl_fail(err, r, "signals: %s", strerror(-r));
 	if ((r = kl_sessions_new(&sessions, &w->sessions)))
 		return kl_fail(err, r, "out of memory");
 	return kl_live_open(&w->o->live, &w->live, err) ?: open_links(w, err)
@@ -531,8 +517,7 @@ void kl_run_close(struct kl_run *w)
 	kl_live_close(w->live);
 	kl_links_close(w->links);
 	kl_sessions_free(w->sessions);
-	if (w->signals >= 0)
-		close(w->signals);
+	kl_stop_close(w->stop);
 }
 
 /* The last look: all that came is in the last tick. */

@@ -16,6 +16,7 @@
 
 struct kl_run;
 struct kl_inputs;
+struct kl_stop;
 
 /* Each returns 0, or a negative errno that ends the run. */
 struct kl_run_handlers {
@@ -47,7 +48,7 @@ struct kl_run {
 	struct kl_links *links;
 	struct kl_sessions *sessions;
 	struct kl_inputs *inputs;
-	int signals;
+	struct kl_stop *stop;
 	struct kl_tally_state tally;
 	uint64_t start_ns, tick_ns, sweep_ns, walk_ns;
 	uint64_t now_ns;

@@ -128,7 +128,6 @@ int kl_watch(const struct kl_options *o)
 		.arg = &report,
 		/* A list of all sessions at the end holds those that ended, too. */
 		.keep_sessions = o->per_phone,
-		.signals = -1,
 	};
 	int r;
 
