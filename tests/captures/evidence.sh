@@ -188,6 +188,17 @@ expect "an alarm of bytes that are no text" "$(of_type unregistration '.[0].devi
 cp json bytes.json
 check_documents {ageing,evidence,all,garbage,empty,names,bytes}.json
 
+# Many of one kind do not hide the others.
+{
+  yes 'Jul  2 10:03:00.000 UTC: %SPANTREE-5-TOPOTRAP: Topology Change Trap for vlan 7' | head -3000
+  cat syslog
+} >many
+# shellcheck disable=SC2086
+"$KALOSS" diagnose $CAPTURES --syslog-file many >text 2>err
+ran "many" 1
+expect "many: what is listed" "$(grep -c 'topology change' text) $(grep -c 'sip_register *between' text) \
+$(grep -c 'keepAliveTimeout' text) $(grep -o 'and [0-9]* more' text)" "1000 18 1 and 2003 more"
+
 # What was captured on another day has nothing to do with the phones of this one.
 sed 's/Jul  2/Jul  1/; s/Jul 02 2015/Jul 01 2015/g; s/2015-07-02T/2015-07-01T/' syslog >old
 # shellcheck disable=SC2086
@@ -219,6 +230,10 @@ refused "no such trace" '--cucm-trace: nope: No such file' --cucm-trace nope
 refused "a directory as trace" '/: Is a directory' --cucm-trace /
 refused "an empty name" 'empty file name' --cucm-trace cucm.sdl,
 refused "a damaged trace" 'damaged.gz: ' --cucm-trace damaged.gz
+cp syslog syslog.copy
+refused "--output over a syslog" 'syslog: is to be read and to be written' --syslog-file syslog --output ./syslog
+refused "--write-lost over a trace" 'cucm.sdl: is to be read' --cucm-trace cucm.sdl --write-lost cucm.sdl
+cmp -s syslog syslog.copy && pass "the syslog is as it was" || fail "the syslog was written to"
 refused "a directory as output" 'Is a directory' --output /
 for option in --trap:1162 --syslog:1514 --poll-switch:10.0.0.1; do
   refused "${option%:*} with captures" "${option%:*}" ${option%:*} "${option#*:}"

@@ -157,31 +157,48 @@ int kl_evidence_read_traces(const struct kl_options *o, struct kl_diagnosis *d, 
 	return r;
 }
 
-static int check_file(const char *path)
+/* A file that is read must not be written. */
+static bool is_written(const struct kl_options *o, const struct stat *read)
+{
+	const char *const written[] = { o->output, o->write_lost };
+	struct stat st;
+
+	for (size_t i = 0; i < KL_COUNT(written); i++) {
+		if (written[i] && !stat(written[i], &st) && S_ISREG(st.st_mode) &&
+		    st.st_dev == read->st_dev && st.st_ino == read->st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* NULL: nothing is wrong with it. */
+static const char *fault_of(const struct kl_options *o, const char *path, bool may_come)
 {
 	struct stat st;
 
+	if (!*path)
+		return "an empty file name";
 	if (stat(path, &st) || access(path, R_OK))
-		return -errno;
-	return S_ISDIR(st.st_mode) ? -EISDIR : 0;
+		return may_come ? NULL : strerror(errno);
+	if (S_ISDIR(st.st_mode))
+		return strerror(EISDIR);
+	return is_written(o, &st) ? "is to be read and to be written" : NULL;
 }
 
-static int check_list(const char *option, const char *list)
+static int check_list(const struct kl_options *o, const char *option, const char *list,
+		      bool may_come)
 {
 	_cleanup_free_ char *copy = list ? strdup(list) : NULL;
 	char *rest = copy, *path;
 
 	while ((path = strsep(&rest, ","))) {
-		int r = check_file(path);
+		const char *fault = fault_of(o, path, may_come);
 
-		if (!r)
+		if (!fault)
 			continue;
-		if (*path)
-			fprintf(stderr, "kaloss diagnose: %s: %s: %s\n", option, path,
-				strerror(-r));
-		else
-			fprintf(stderr, "kaloss diagnose: %s: an empty file name\n", option);
-		return r;
+		fprintf(stderr, "kaloss diagnose: %s: %s%s%s\n", option, path, *path ? ": " : "",
+			fault);
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -189,8 +206,8 @@ static int check_list(const char *option, const char *list)
 int kl_evidence_check_files(const struct kl_options *o)
 {
 	bool captures = !o->live.interface_count[KL_ACCESS];
-	int r = check_list("--cucm-trace", o->traces);
 
 	/* Live, a file that is to be followed may come later. */
-	return r || !captures ? r : check_list("--syslog-file", o->syslog.files);
+	return check_list(o, "--cucm-trace", o->traces, false)
+		       ?: check_list(o, "--syslog-file", o->syslog.files, !captures);
 }

@@ -8,7 +8,7 @@
 #include "report/text.h"
 
 enum {
-	LISTED = 1000, /* JSON has all */
+	LISTED = 1000, /* of a kind: many of one do not hide the others. JSON has all */
 };
 
 #define NS_PER_S 1000000000ULL
@@ -101,16 +101,19 @@ void kl_text_timeline(struct kl_report *r, const struct kl_diagnosis_record *rec
 {
 	const struct kl_diagnosis *d = record->diagnosis;
 	struct kl_moment m = {};
-	uint64_t count = 0;
+	uint64_t told[KL_MOMENT_UNREGISTRATION + 1] = {}, left = d->lost_unlisted;
+	bool any = false;
 
 	while (kl_moment_next(d, &m)) {
-		if (!count)
+		if (!any)
 			print_heading(r, record);
-		if (count++ < LISTED)
+		any = true;
+		if (told[m.what]++ < LISTED)
 			print_moment(r, record, &m);
+		else
+			left++;
 	}
-	if (count > LISTED || d->lost_unlisted)
-		fprintf(r->out, "and %" PRIu64 " more (--format json has %s)\n",
-			count - (count < LISTED ? count : LISTED) + d->lost_unlisted,
+	if (left)
+		fprintf(r->out, "and %" PRIu64 " more (--format json has %s)\n", left,
 			d->lost_unlisted ? "most of them" : "them all");
 }
