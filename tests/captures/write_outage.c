@@ -74,11 +74,15 @@ static void seen(uint64_t time_ns, bool at_cucm, const struct pkt_spec *spec, un
 /* On both sides, or as far as it came. */
 static void send_packet(uint64_t time_ns, const struct pkt_spec *spec, unsigned request, bool lost)
 {
+	static __u16 numbers[2][256];
+	struct pkt_spec numbered = *spec;
 	bool near = spec->to_phone;
 
-	seen(time_ns, near, spec, request);
+	/* Each sender numbers what it sends on a connection. */
+	numbered.ip_id = ++numbers[near][spec->phone % 256];
+	seen(time_ns, near, &numbered, request);
 	if (!lost)
-		seen(time_ns + WAY, !near, spec, request);
+		seen(time_ns + WAY, !near, &numbered, request);
 }
 
 static int by_time(const void *a, const void *b)
@@ -146,6 +150,36 @@ static void exchange(unsigned phone, unsigned request, uint64_t at_ns, bool lost
 	send_packet(at_ns + 2 * WAY + 20 * MS, &spec, request, false);
 }
 
+static void connect_phone(unsigned phone, uint64_t at_ns)
+{
+	struct pkt_spec spec = {
+		.phone = (__u16)phone,
+		.sport = (__u16)(50000 + phone),
+		.dport = PKT_SIP_PORT,
+		.flags = KL_SYN,
+		.seq = 1000 * phone - 1,
+		.window = 8192,
+	};
+
+	send_packet(at_ns, &spec, 0, false);
+	spec.to_phone = true;
+	spec.sport = PKT_SIP_PORT;
+	spec.dport = (__u16)(50000 + phone);
+	spec.flags = KL_SYN | KL_ACK;
+	spec.ack = spec.seq + 1;
+	spec.seq = 5000000 + 1000 * phone - 1;
+	send_packet(at_ns + 2 * WAY, &spec, 0, false);
+	spec = (struct pkt_spec){
+		.phone = (__u16)phone,
+		.sport = (__u16)(50000 + phone),
+		.dport = PKT_SIP_PORT,
+		.seq = 1000 * phone,
+		.ack = 5000000 + 1000 * phone,
+		.window = 8192,
+	};
+	send_packet(at_ns + 4 * WAY, &spec, 0, false);
+}
+
 static void make_phone(unsigned phone)
 {
 	unsigned period_s = periods[phone % (sizeof(periods) / sizeof(*periods))];
@@ -153,6 +187,7 @@ static void make_phone(unsigned phone)
 	uint64_t end_ns = (START_S + options.seconds) * S;
 	unsigned middle = options.seconds / period_s / 2;
 
+	connect_phone(phone, at_ns - 100 * MS);
 	for (unsigned request = 0; at_ns < end_ns; request++) {
 		bool cut = phone == options.cut && request >= middle && request < middle + 3;
 
