@@ -91,7 +91,7 @@ count() {
 }
 
 alone=(unit kernel sessions soak)
-lanes=("exact no_false_loss nothing_left special bad_input traps syslog"
+lanes=("exact no_false_loss nothing_left bad_input syslog"
   "check why lab html evidence_host build usage study damage pairs pair history fuzz"
   "lint")
 for corpus in tests/fuzz/corpus-*; do
