@@ -27,6 +27,7 @@ enum {
 
 struct kl_inputs {
 	struct kl_inputs_config config;
+	struct kl_live *live;
 	int epoll;
 	struct kl_fdb *fdb;
 	struct kl_kernel_drops *kernel_drops; /* NULL: this kernel does not tell */
@@ -116,20 +117,23 @@ static int listen_to(struct kl_inputs *in, int fd)
 	return fd < 0 || !epoll_ctl(in->epoll, EPOLL_CTL_ADD, fd, &event) ? 0 : -errno;
 }
 
-/* This host's own bridge and kernel: nobody asked for them by name, so they may be missing. */
-static int open_own(struct kl_inputs *in, struct kl_error *err)
+int kl_inputs_open_own(struct kl_inputs *in, struct kl_live *live, struct kl_error *err)
 {
 	unsigned ifindexes[2 * KL_SIDES * KL_INTERFACES_MAX];
 	struct kl_error why = {};
 	const struct kl_hook *hooks;
 	uint64_t seed = 0;
 	size_t count;
+	int r;
 
-	hooks = kl_live_hooks(in->config.live, &count);
+	in->live = live;
+	hooks = kl_live_hooks(in->live, &count);
 	for (size_t i = 0; i < count; i++)
 		ifindexes[i] = hooks[i].ifindex;
 	if (kl_fdb_open(ifindexes, count, &in->fdb, &why))
 		snprintf(in->no_fdb, sizeof(in->no_fdb), "%.200s", why.text);
+	if ((r = in->fdb ? listen_to(in, kl_fdb_fd(in->fdb)) : 0))
+		return kl_fail(err, r, "epoll: %s", strerror(-r));
 	if (in->fdb && kl_fdb_has_bridge(in->fdb))
 		kl_fdb_ageing(in->fdb, take_ageing, in);
 	if (in->config.o->no_drops)
@@ -198,10 +202,9 @@ static int open_all(struct kl_inputs *in, struct kl_error *err)
 		return kl_fail(err, -errno, "epoll: %s", strerror(errno));
 	if ((r = open_core(in)))
 		return kl_fail(err, r, "out of memory");
-	if ((r = open_own(in, err)) || (r = open_outside(in, err)))
+	if ((r = open_outside(in, err)))
 		return r;
-	if ((r = in->fdb ? listen_to(in, kl_fdb_fd(in->fdb)) : 0) ||
-	    (r = in->trap ? listen_to(in, kl_trap_fd(in->trap)) : 0) ||
+	if ((r = in->trap ? listen_to(in, kl_trap_fd(in->trap)) : 0) ||
 	    (r = in->poll ? listen_to(in, kl_switch_poll_fd(in->poll)) : 0) ||
 	    (r = in->syslog ? listen_to(in, kl_syslog_fd(in->syslog)) : 0))
 		return kl_fail(err, r, "epoll: %s", strerror(-r));
@@ -272,7 +275,7 @@ void kl_inputs_drain(struct kl_inputs *in, uint64_t now_ns)
 	if (in->kernel_drops)
 		kl_kernel_drops_drain(in->kernel_drops, take_drop, in);
 	if (!in->config.o->live.no_arp)
-		kl_live_arp(in->config.live, take_arp, in);
+		kl_live_arp(in->live, take_arp, in);
 	if (in->fdb && kl_fdb_drain(in->fdb, take_mac, in) == -ENOBUFS)
 		in->fdb_lost++;
 	if (in->trap)
@@ -412,9 +415,8 @@ size_t kl_inputs_remarks(const struct kl_inputs *in, char ret[KL_INPUT_REMARKS][
 	if (in->fdb_lost)
 		remark(&r, "changes of this host's MAC tables were lost %" PRIu64 " times",
 		       in->fdb_lost);
-	if (kl_live_arp_lost(in->config.live))
-		remark(&r, "%" PRIu64 " ARP frames found no room",
-		       kl_live_arp_lost(in->config.live));
+	if (kl_live_arp_lost(in->live))
+		remark(&r, "%" PRIu64 " ARP frames found no room", kl_live_arp_lost(in->live));
 	if (in->trap) {
 		kl_trap_stats(in->trap, &stats);
 		remark_input(&r, "--trap", &stats);

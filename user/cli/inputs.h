@@ -15,7 +15,6 @@
 
 struct kl_inputs_config {
 	const struct kl_options *o;
-	struct kl_live *live; /* for ARP and the interfaces; outlives the inputs */
 	/* Sessions that the alarms are about. */
 	const struct kl_sessions *sessions;
 	void (*mac)(const struct kl_mac_evidence *m, void *arg);
@@ -27,9 +26,14 @@ struct kl_inputs_config {
 
 struct kl_inputs;
 
-/* err: what was asked for and cannot be had. What was not asked for goes without (see remarks). */
+/* What was asked for by name: before any interface is touched, so that a wrong address costs nothing. */
 int kl_inputs_open(const struct kl_inputs_config *config, struct kl_inputs **ret,
 		   struct kl_error *err);
+/*
+ * This host's own, which nobody asked for: what cannot be had goes without (see remarks). live is
+ * for ARP and the interfaces, and outlives the inputs.
+ */
+int kl_inputs_open_own(struct kl_inputs *in, struct kl_live *live, struct kl_error *err);
 void kl_inputs_close(struct kl_inputs *in); /* NULL is fine */
 
 /* Readable when there is something to take. */

@@ -466,7 +466,6 @@ static int open_inputs(struct kl_run *w, struct kl_error *err)
 {
 	const struct kl_inputs_config config = {
 		.o = w->o,
-		.live = w->live,
 		.sessions = w->sessions,
 		.mac = take_mac,
 		.arp = take_arp,
@@ -495,8 +494,9 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 		return kl_fail(err, r, "signals: %s", strerror(-r));
 	if ((r = kl_sessions_new(&sessions, &w->sessions)))
 		return kl_fail(err, r, "out of memory");
-	return kl_live_open(&w->o->live, &w->live, err) ?: open_links(w, err)
-							?: open_inputs(w, err);
+	return open_inputs(w, err) ?: kl_live_open(&w->o->live, &w->live, err)
+				   ?: open_links(w, err)
+				   ?: kl_inputs_open_own(w->inputs, w->live, err);
 }
 
 int kl_run_open(struct kl_run *w)
