@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs every test that is built, and ends with one line that counts them all: "N passed, N failed"
 # (", N skipped"). Each test prints such a line itself, or is one test. Most of them wait for real
-# time to pass, so they run in three lanes beside each other; those that are held to the clock of
-# real TCP run alone before that.
+# time to pass, so they run in two lanes beside each other; those that take a processor of their own
+# or are held to the clock of real TCP run alone before that.
 #
 #   tests/run.sh [--no-skips] [NAME…]    names as printed: unit, fuzz, kernel, exact, …
 set -u
@@ -35,7 +35,7 @@ command_of() {
   local t
   case $1 in
   unit) command=(unit) ;;
-  lint) command=(nice make --no-print-directory --keep-going -j2 lint) ;;
+  lint) command=(make --no-print-directory --keep-going -j2 lint) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
   kernel) command=("$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus) ;;
@@ -90,10 +90,9 @@ count() {
   done
 }
 
-alone=(unit kernel sessions soak)
+alone=(lint unit kernel sessions soak)
 lanes=("exact no_false_loss nothing_left bad_input syslog"
-  "check why lab html evidence_host build usage study damage pairs pair history fuzz"
-  "lint")
+  "check why lab html evidence_host build usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done
