@@ -173,6 +173,8 @@ head -c 3000 cucm.sdl.gz >short.sdl.gz
 diagnose $CAPTURES --cucm-trace short.sdl.gz
 ran "a trace that ends early" 1
 expect "a trace that ends early accuses nobody" "$(found cucm_silent)" none
+expect "a trace that ends early: said" \
+  "$(said '[.integrity.remarks[] | test("short.sdl.gz.*end early")] | any')" true
 name=$(printf 'a\377b.pcap')
 cp access.pcap "$name"
 cp syslog "$(printf 's\377')"

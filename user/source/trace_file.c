@@ -17,10 +17,13 @@ static void gzclosep(gzFile *f)
 		gzclose(*f);
 }
 
-static int read_file(const char *path, struct kl_trace_parser *parser, struct kl_error *err)
+/* *ret_cut: what is packed in it ends early. What there is was read. */
+static int read_file(const char *path, struct kl_trace_parser *parser, bool *ret_cut,
+		     struct kl_error *err)
 {
 	__attribute__((cleanup(gzclosep))) gzFile file = NULL;
 	_cleanup_free_ char *chunk = malloc(CHUNK_BYTES);
+	const char *text;
 	int n, code;
 
 	if (!chunk)
@@ -33,15 +36,13 @@ static int read_file(const char *path, struct kl_trace_parser *parser, struct kl
 		if (kl_trace_parser_feed(parser, chunk, (size_t)n))
 			return kl_fail(err, -ENOMEM, "%s: out of memory", path);
 	}
-	if (n < 0) {
-		const char *text = gzerror(file, &code);
-
-		if (code == Z_ERRNO)
-			return kl_fail(err, errno ? -errno : -EIO, "%s: %m", path);
-		if (code != Z_BUF_ERROR)
-			return kl_fail(err, -EBADMSG, "%s: the gzip data are damaged (%s)", path,
-				       text);
-	}
+	text = gzerror(file, &code);
+	/* (Where it ends early, that is told at the end of what there is.) */
+	*ret_cut = code == Z_BUF_ERROR;
+	if (n < 0 && code == Z_ERRNO)
+		return kl_fail(err, errno ? -errno : -EIO, "%s: %m", path);
+	if (n < 0 && !*ret_cut)
+		return kl_fail(err, -EBADMSG, "%s: the gzip data are damaged (%s)", path, text);
 	if (kl_trace_parser_end_file(parser))
 		return kl_fail(err, -ENOMEM, "%s: out of memory", path);
 	return 0;
@@ -69,11 +70,14 @@ int kl_trace_files_read(const char *list, struct kl_trace_lines *ret, struct kl_
 		return kl_fail(err, -ENOMEM, "out of memory");
 	while ((path = strsep(&rest, ","))) {
 		uint64_t malformed_before = ret->malformed;
+		bool cut = false;
 		int r;
 
 		if (!*path)
 			return kl_fail(err, -EINVAL, "an empty file name among the traces");
-		r = read_file(path, parser, err);
+		r = read_file(path, parser, &cut, err);
+		if (cut && !ret->malformed++)
+			snprintf(ret->complaint, sizeof(ret->complaint), "its gzip data end early");
 		add_stats(path, ret, malformed_before, stats);
 		if (r)
 			return r;
