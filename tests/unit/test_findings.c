@@ -536,10 +536,38 @@ Test(findings, alarms_with_the_servers_own_reasons)
 	scene_init(&s, 52, never, NULL);
 	live(&s, 6, 30 * SCENE_S, 12, 300 * SCENE_S);
 	alarm.reason = 13;
+	alarm.session = s.phone[0].session->id;
+	alarm.time_ns = SCENE_START + 290 * SCENE_S;
 	for (int i = 0; i < 12; i++)
 		cr_assert_eq(kl_evidence_alarm(&s.d.evidence, &alarm), 0);
 	scene_conclude(&s);
 	expect_first(&s, KL_CAUSE_CUCM_SILENT, KL_CONFIDENCE_MEDIUM);
+	scene_done(&s);
+}
+
+/* What made the server give it up may have been before the first look; or it is nobody seen here. */
+Test(findings, alarms_that_say_nothing_of_what_was_seen)
+{
+	struct kl_alarm early = { .type = KL_ALARM_UNREGISTERED,
+				  .reason_name = "keepAliveTimeout",
+				  .reason = 13,
+				  .time_ns = SCENE_START + 60 * SCENE_S };
+	const struct kl_alarm stranger = { .type = KL_ALARM_UNREGISTERED,
+					   .reason_name = "callManagerRestart",
+					   .reason = 15,
+					   .time_ns = SCENE_START + 290 * SCENE_S };
+	struct scene s;
+
+	scene_init(&s, 53, never, NULL);
+	live(&s, 6, 30 * SCENE_S, 12, 300 * SCENE_S);
+	early.session = s.phone[0].session->id;
+	for (int i = 0; i < 12; i++) {
+		cr_assert_eq(kl_evidence_alarm(&s.d.evidence, &early), 0);
+		cr_assert_eq(kl_evidence_alarm(&s.d.evidence, &stranger), 0);
+	}
+	scene_conclude(&s);
+	expect_none(&s, KL_CAUSE_CUCM_SILENT);
+	expect_none(&s, KL_CAUSE_CUCM_INITIATED);
 	scene_done(&s);
 }
 

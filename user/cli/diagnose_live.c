@@ -230,6 +230,8 @@ static void conclude(struct live_diagnosis *l)
 	struct kl_error err = {};
 	size_t files = 0;
 
+	/* Their counts so far; the records came when they were found. */
+	l->tells = false;
 	kl_inputs_conflicts(l->run.inputs);
 	kl_inputs_describe(l->run.inputs, &l->d.evidence);
 	take_totals(l);

@@ -241,7 +241,8 @@ static struct alarms count_alarms(const struct kl_facts *f)
 	for (size_t i = 0; i < f->d->evidence.alarm.count; i++) {
 		const struct kl_alarm *a = &f->d->evidence.alarm.item[i];
 
-		if (a->type != KL_ALARM_UNREGISTERED)
+		/* Those of phones that were never seen say nothing of this network. */
+		if (a->type != KL_ALARM_UNREGISTERED || !a->session)
 			continue;
 		if (is_servers_reason(a->reason)) {
 			n.servers++;

@@ -6,9 +6,19 @@
 
 enum {
 	KEEPALIVE_TIMEOUT = 13, /* reason of EndPointUnregistered */
+	WATCHED_PERIODS = 3,
 };
 
 /* ---- It says nothing ---- */
+
+/* Would what made the server give it up have been seen? It waits for three keepalives. */
+static bool is_watched_before(const struct kl_facts *f, const struct kl_alarm *a)
+{
+	const struct kl_session *s = kl_sessions_find(f->d->sessions, a->session);
+	uint64_t period_ns = s ? s->schedule.period_us * KL_NS_PER_US : 0;
+
+	return period_ns && a->time_ns > f->d->first_ns + WATCHED_PERIODS * period_ns;
+}
 
 /* Phones it gave up for want of keepalives, of which every one passed here and none was lost. */
 static uint64_t count_groundless(const struct kl_facts *f)
@@ -19,7 +29,7 @@ static uint64_t count_groundless(const struct kl_facts *f)
 		const struct kl_alarm *a = &f->d->evidence.alarm.item[i];
 
 		count += a->type == KL_ALARM_UNREGISTERED && a->reason == KEEPALIVE_TIMEOUT &&
-			 a->session && !a->matched_loss;
+			 a->session && !a->matched_loss && is_watched_before(f, a);
 	}
 	return count;
 }
