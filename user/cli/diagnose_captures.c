@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/capture_list.h"
+#include "cli/capture_remarks.h"
 #include "cli/diagnose.h"
 #include "cli/evidence_files.h"
 #include "cli/progress.h"
@@ -20,7 +21,6 @@
 #include "core/replay.h"
 #include "report/report.h"
 #include "source/capture_ahead.h"
-#include "cli/capture_remarks.h"
 #include "source/ports.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
@@ -36,9 +36,7 @@
 struct side {
 	struct kl_capture *capture; /* NULL: there is none */
 	struct kl_sighter *sighter;
-	char *names; /* what paths point into */
-	const char *paths[KL_CAPTURES_MAX];
-	size_t path_count;
+	struct kl_capture_list files;
 	struct kl_ahead *ahead;
 	const struct kl_batch *batch;
 	size_t taken; /* of it */
@@ -303,56 +301,15 @@ static int read_all(struct diagnose *d, struct kl_error *err)
 
 /* ---- From start to end ---- */
 
-static int split_names(struct side *s, const char *list, struct kl_error *err)
+static int name_files(struct diagnose *d, struct kl_error *err)
 {
-	char *rest, *item;
+	int r = 0;
 
-	s->names = strdup(list);
-	rest = s->names;
-	if (!rest)
-		return kl_fail(err, -ENOMEM, "out of memory");
-	while ((item = strsep(&rest, ","))) {
-		if (s->path_count == KL_CAPTURES_MAX)
-			return kl_fail(err, -EINVAL, "more than %d files of one side",
-				       KL_CAPTURES_MAX);
-		s->paths[s->path_count++] = item;
-	}
-	return 0;
-}
-
-/* A file that is read must not be written. */
-static int check_file(const struct diagnose *d, const char *path, const char *written,
-		      struct kl_error *err)
-{
-	struct stat here, there;
-
-	if (!strcmp(path, "-") || stat(path, &here))
-		return 0; /* reading it will tell */
-	if (written && !stat(written, &there) && here.st_dev == there.st_dev &&
-	    here.st_ino == there.st_ino)
-		return kl_fail(err, -EINVAL, "%s: is a capture that is to be read", written);
-	if (d->o->write_lost && !S_ISREG(here.st_mode) && !S_ISDIR(here.st_mode))
-		return kl_fail(err, -EINVAL,
-			       "%s: --write-lost reads the captures twice, and this is no file",
-			       path);
-	return 0;
-}
-
-/* Before anything is opened: what is opened to be written is empty then. */
-static int check_files(struct diagnose *d, struct kl_error *err)
-{
-	for (uint32_t side = 0; side < KL_SIDES; side++) {
-		struct side *s = &d->side[side];
-		int r = d->o->captures[side] ? split_names(s, d->o->captures[side], err) : 0;
-
-		for (size_t i = 0; !r && i < s->path_count; i++) {
-			r = check_file(d, s->paths[i], d->o->output, err)
-				    ?: check_file(d, s->paths[i], d->o->write_lost, err);
-		}
-		if (r)
-			return r;
-	}
-	return 0;
+	for (uint32_t side = 0; !r && side < KL_SIDES; side++)
+		r = kl_capture_list_split(&d->side[side].files, d->o->captures[side], err);
+	for (uint32_t side = 0; !r && side < KL_SIDES; side++)
+		r = kl_capture_list_check(&d->side[side].files, d->o, err);
+	return r;
 }
 
 static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl_error *err)
@@ -363,9 +320,9 @@ static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl
 	struct side *s = &d->side[side];
 	int r;
 
-	if (!s->path_count)
+	if (!s->files.count)
 		return 0;
-	r = kl_capture_open(s->paths, s->path_count, &d->ports, &s->capture, err);
+	r = kl_capture_open(s->files.paths, s->files.count, &d->ports, &s->capture, err);
 	if (!r)
 		r = kl_ahead_open(s->capture, &s->ahead, err);
 	if (!r && kl_sighter_new(&config, &s->sighter))
@@ -423,7 +380,7 @@ static void close_all(struct diagnose *d)
 		kl_sighter_free(d->side[side].sighter);
 		kl_ahead_close(d->side[side].ahead);
 		kl_capture_close(d->side[side].capture);
-		free(d->side[side].names);
+		kl_capture_list_done(&d->side[side].files);
 	}
 }
 
@@ -463,7 +420,7 @@ static int remark_late_drops(struct diagnose *d, uint32_t side, struct kl_captur
 
 			late += from_ns + HOLD_NS < file->last_ns ? drop->packets : 0;
 		}
-		r = kl_capture_remark_late(d->side[side].paths[i], late, remarks, ret);
+		r = kl_capture_remark_late(d->side[side].files.paths[i], late, remarks, ret);
 	}
 	return r;
 }
@@ -567,8 +524,8 @@ static int write_lost(struct diagnose *d)
 	int r;
 
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
-		from.side[side].paths = d->side[side].paths;
-		from.side[side].count = d->side[side].path_count;
+		from.side[side].paths = d->side[side].files.paths;
+		from.side[side].count = d->side[side].files.count;
 	}
 	r = kl_write_lost(&from, d->lost, &err);
 	if (r && err.text[0])
@@ -608,7 +565,7 @@ int kl_diagnose_captures(const struct kl_options *o)
 
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	r = check_files(&d, &err);
+	r = name_files(&d, &err);
 	if (r)
 		r = fail(err.text);
 	if (r || kl_evidence_check_files(o) || kl_diagnose_open(o->output, &file) ||
