@@ -24,6 +24,7 @@ static const struct {
 	{ "told: one will do", true, 115, { 115000 }, 115000 },
 	{ "told: late at once", true, 115, { 115220 }, 115000, 220 },
 	{ "told: something else", true, 115, { 60000, 60000, 60000 }, 60000 },
+	{ "told: near it, and not it", true, 115, { 95000, 95004, 95001, 95002 }, 95001 },
 	{ "on a grid: the next one is on time",
 	  false,
 	  0,

@@ -158,14 +158,15 @@ static void forget_older(struct kl_schedule *s)
 /* Returns whether the period is a new one. */
 static bool learn(struct kl_schedule *s)
 {
+	bool is_told = s->source == KL_PERIOD_TOLD;
 	uint64_t now_us = 0;
 
 	/* (Under a growing timeout the intervals differ, and the period does not.) */
 	if (s->doublings || !recent_agree(s, any_unclean(s, KL_SCHEDULE_LEARN) ? 1 : 10, &now_us))
 		return false;
+	/* Against a period that was only told, the jitter is not measured, but what it is off. */
 	if (s->source == KL_PERIOD_UNKNOWN ||
-	    !is_near(now_us, s->period_us, s->source == KL_PERIOD_TOLD ? 1 : 5,
-		     2ULL * s->jitter_us)) {
+	    !is_near(now_us, s->period_us, is_told ? 1 : 5, is_told ? 0 : 2ULL * s->jitter_us)) {
 		s->source = KL_PERIOD_LEARNT;
 		s->period_us = now_us;
 		forget_older(s);
