@@ -292,6 +292,7 @@ static struct kl_lost lost(__u64 id, const char *device, unsigned host, __u64 ti
 /* A phone that is unregistered again and again: each time it is what was lost before it. */
 Test(unregistration, each_alarm_has_the_losses_before_it)
 {
+	const struct kl_unregistrations_config usual = {};
 	const struct kl_lost losses[] = {
 		lost(1, "SEP1", 1, ALARM_NS - 20 * S),	lost(1, "SEP1", 1, ALARM_NS - 10 * S),
 		lost(2, "SEP1", 1, ALARM_NS + 990 * S), lost(3, "SEP2", 2, ALARM_NS + 1990 * S),
@@ -312,7 +313,7 @@ Test(unregistration, each_alarm_has_the_losses_before_it)
 	alarms[1].time_ns = ALARM_NS + 1000 * S;
 	alarms[2].time_ns = ALARM_NS + 2000 * S; /* the loss is another phone's */
 	alarms[5].type = KL_ALARM_REGISTERED;
-	cr_assert_eq(kl_unregistrations_match_lost(s, losses, 5, alarms, 6), 0);
+	cr_assert_eq(kl_unregistrations_match_lost(&usual, s, losses, 5, alarms, 6), 0);
 	for (unsigned i = 0; i < 6; i++) {
 		cr_expect_eq(alarms[i].session, want[i].session, "%u: %llu", i,
 			     (unsigned long long)alarms[i].session);
@@ -320,6 +321,6 @@ Test(unregistration, each_alarm_has_the_losses_before_it)
 			     (unsigned long long)alarms[i].losses);
 		cr_expect_eq(alarms[i].matched_loss, want[i].losses > 0, "%u", i);
 	}
-	cr_expect_eq(kl_unregistrations_match_lost(s, NULL, 0, NULL, 0), 0);
+	cr_expect_eq(kl_unregistrations_match_lost(&usual, s, NULL, 0, NULL, 0), 0);
 	kl_sessions_free(s);
 }

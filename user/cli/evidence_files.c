@@ -99,6 +99,8 @@ int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 			    struct kl_error *err)
 {
 	struct kl_syslog_config config = { .files = o->syslog.files, .near_ns = d->last_ns };
+	const struct kl_unregistrations_config patience = { .sip_grace_ns = o->sip_grace_ns,
+							    .sccp_missed = o->sccp_missed };
 	struct reading reading = { .o = o, .d = d };
 	const struct kl_syslog_handlers handlers = { take_mac, take_alarm, &reading };
 	struct kl_input_stats stats = {};
@@ -128,7 +130,7 @@ int kl_evidence_read_syslog(const struct kl_options *o, struct kl_diagnosis *d,
 			 "--syslog-file: %" PRIu64
 			 " messages have no time that can be relied on and were left out",
 			 reading.timeless);
-	if (!r && kl_unregistrations_match_lost(d->sessions, d->lost, d->lost_count,
+	if (!r && kl_unregistrations_match_lost(&patience, d->sessions, d->lost, d->lost_count,
 						d->evidence.alarm.item, d->evidence.alarm.count))
 		r = kl_fail(err, -ENOMEM, "out of memory");
 	kl_syslog_close(syslog);

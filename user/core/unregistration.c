@@ -453,13 +453,13 @@ static void match_loss(const struct kl_lost *lost, size_t number, uint64_t reach
 	}
 }
 
-int kl_unregistrations_match_lost(const struct kl_sessions *s, const struct kl_lost *lost,
+int kl_unregistrations_match_lost(const struct kl_unregistrations_config *config,
+				  const struct kl_sessions *s, const struct kl_lost *lost,
 				  size_t lost_count, struct kl_alarm *alarm, size_t alarm_count)
 {
-	static const struct kl_unregistrations_config usual;
 	_cleanup_free_ struct asked *asked = calloc(alarm_count + 1, WAYS * sizeof(*asked));
 	_cleanup_free_ struct matched *matched = calloc(alarm_count + 1, sizeof(*matched));
-	struct round r = { .config = &usual,
+	struct round r = { .config = config,
 			   .block = calloc(alarm_count + 1, WAYS * sizeof(*r.block)) };
 	size_t count = 0;
 
@@ -485,7 +485,7 @@ int kl_unregistrations_match_lost(const struct kl_sessions *s, const struct kl_l
 	qsort(asked, count, sizeof(*asked), by_key_and_time);
 	for (size_t i = 0; i < lost_count; i++) {
 		const struct kl_session *session = kl_sessions_find(s, lost[i].conn_id);
-		uint64_t reach = reach_ns(&usual,
+		uint64_t reach = reach_ns(config,
 					  session ?: &(struct kl_session){ .kind = lost[i].kind });
 
 		match_loss(&lost[i], i, reach, asked, count, alarm, matched);

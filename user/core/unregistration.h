@@ -72,7 +72,9 @@ void kl_unregistration_match(const struct kl_sessions *s, struct kl_alarm *a);
 
 /*
  * Afterwards, where all losses are known: alarms of any time, each with the losses of its phone
- * before it (losses: those alone) and the session that lost the last of them. -ENOMEM.
+ * before it (losses: those alone) and the session that lost the last of them. config: the server's
+ * patience alone. -ENOMEM.
  */
-int kl_unregistrations_match_lost(const struct kl_sessions *s, const struct kl_lost *lost,
+int kl_unregistrations_match_lost(const struct kl_unregistrations_config *config,
+				  const struct kl_sessions *s, const struct kl_lost *lost,
 				  size_t lost_count, struct kl_alarm *alarm, size_t alarm_count);
