@@ -40,8 +40,7 @@ struct kl_inputs {
 	struct kl_known_macs macs;
 	bool alarms_seen;
 	uint64_t fdb_lost;
-	uint64_t macs_elsewhere; /* of nobody that is known */
-	char no_drops[256];	 /* why not */
+	char no_drops[256]; /* why not */
 	char no_fdb[256];
 };
 
@@ -51,10 +50,8 @@ static void take_mac(const struct kl_mac_evidence *m, void *arg)
 {
 	struct kl_inputs *in = arg;
 
-	if (m->has_mac && !in->config.o->all_macs && !kl_known_macs_has(&in->macs, m->mac)) {
-		in->macs_elsewhere++;
+	if (m->has_mac && !in->config.o->all_macs && !kl_known_macs_has(&in->macs, m->mac))
 		return;
-	}
 	in->config.mac(m, in->config.arg);
 }
 
@@ -402,6 +399,7 @@ size_t kl_inputs_remarks(const struct kl_inputs *in, char ret[KL_INPUT_REMARKS][
 {
 	struct remarks r = { .text = ret };
 	struct kl_input_stats stats;
+	struct kl_arp_stats arp;
 
 	if (in->no_drops[0])
 		remark(&r, "the kernel does not say why it drops segments: %s", in->no_drops);
@@ -417,6 +415,12 @@ size_t kl_inputs_remarks(const struct kl_inputs *in, char ret[KL_INPUT_REMARKS][
 		       in->fdb_lost);
 	if (kl_live_arp_lost(in->live))
 		remark(&r, "%" PRIu64 " ARP frames found no room", kl_live_arp_lost(in->live));
+	kl_arp_read_stats(in->arp, &arp);
+	if (arp.unlisted)
+		remark(&r,
+		       "%" PRIu64 " addresses or MACs in ARP found no room, or made room for "
+		       "others",
+		       arp.unlisted);
 	if (in->trap) {
 		kl_trap_stats(in->trap, &stats);
 		remark_input(&r, "--trap", &stats);

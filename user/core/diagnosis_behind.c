@@ -11,6 +11,7 @@
 struct known {
 	const struct kl_session *session; /* NULL: nothing that is joined was seen of it */
 	uint8_t kind;
+	bool again;  /* a further copy was sent after it: its sender missed it, too */
 	bool listed; /* a copy of it is a loss already */
 };
 
@@ -61,9 +62,12 @@ static void look_at_observed(const struct kl_diagnosis *d, const struct kl_drop 
 		s = kl_sessions_find(d->sessions, o->session);
 		for (; s && at < count && !compare(o->seq, o->direction, o->length, &drops[at]);
 		     at++) {
-			if (o->time_ns > drops[at].time_ns ||
-			    !kl_endpoints_equal(&s->ends, &drops[at].ends))
+			if (!kl_endpoints_equal(&s->ends, &drops[at].ends))
 				continue;
+			if (o->time_ns > drops[at].time_ns) {
+				known[at].again = true;
+				continue;
+			}
 			known[at].session = s;
 			known[at].kind = o->kind;
 		}
@@ -123,7 +127,7 @@ int kl_diagnosis_behind(struct kl_diagnosis *d, struct kl_drop *drops, size_t co
 	look_at_observed(d, drops, known, count);
 	look_at_lost(d, drops, known, count);
 	for (size_t i = 0; !r && i < count; i++) {
-		if (known[i].session && !known[i].listed)
+		if (known[i].session && known[i].again && !known[i].listed)
 			r = add_loss(d, &drops[i], &known[i]);
 	}
 	return r;

@@ -370,19 +370,6 @@ void kl_unregistrations_gone(struct kl_unregistrations *u, const struct kl_sessi
 	u->gone_count++;
 }
 
-void kl_unregistration_match(const struct kl_sessions *s, struct kl_alarm *a)
-{
-	static const struct kl_unregistrations_config usual;
-	struct wanted block[WAYS] = {};
-	struct round r = { .config = &usual, .block = block };
-
-	ask(&r, a);
-	if (r.wanted)
-		kl_sessions_visit(s, visit, &r);
-	join(session_of(&r, a), a);
-	HASH_CLEAR(hh, r.wanted);
-}
-
 /* ---- Afterwards, against all losses ---- */
 
 struct asked {

@@ -67,9 +67,6 @@ void kl_unregistrations_settle(struct kl_unregistrations *u, const struct kl_ses
 /* This session is about to be forgotten. */
 void kl_unregistrations_gone(struct kl_unregistrations *u, const struct kl_session *session);
 
-/* One alarm, at once: sets its session, losses and matched_loss. */
-void kl_unregistration_match(const struct kl_sessions *s, struct kl_alarm *a);
-
 /*
  * Afterwards, where all losses are known: alarms of any time, each with the losses of its phone
  * before it (losses: those alone) and the session that lost the last of them. config: the server's
