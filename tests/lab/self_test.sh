@@ -248,8 +248,10 @@ sip_test() {
 		$(($(lab_json "$TMP/phones" .registers_sent) + $(lab_json "$TMP/backup" .registers_sent)))
 	check "$name: keepalives to a backup" "$(lab_json "$TMP/server" .backup_keepalives)" -eq \
 		"$(lab_json "$TMP/backup" .registers_sent)"
-	check "$name: in segments of 890 bytes" \
-		"$(grep -c 'length 890' "$TMP/text")" -eq "$(lab_json "$TMP/phones" .registers_sent)"
+	# (On a busy machine TCP sends one again: the same number, from the same port.)
+	check "$name: in segments of 890 bytes" "$(sed -nE \
+		's/.* ([^ ]+) > [^ ]+: .* seq ([0-9]+):.* length 890.*/\1 \2/p' "$TMP/text" |
+		sort -u | wc -l)" -eq "$(lab_json "$TMP/phones" .registers_sent)"
 	check "$name: nobody was unregistered" "$(lab_json "$TMP/server" .unregistered)" -eq 0
 	check "$name: nobody was lost" "$(lab_json "$TMP/phones" .connects)" -eq 20
 }
