@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "lock.bpf.h"
 #include "macs.bpf.h"
 #include "payload.bpf.h"
 
@@ -78,10 +79,15 @@ __noinline int join(struct kl_join_call *j)
 	b = bpf_map_lookup_elem(&kl_join, &index);
 	if (!b)
 		return 0;
-	bpf_spin_lock(&b->lock);
+	if (!lock_bucket(b)) {
+		/* Whatever is under way here may be missing this copy. */
+		b->full_ns = j->sighting.now;
+		j->full = true;
+		return 0;
+	}
 	e = kl_join_find(b, &j->key);
 	if (e && j->only_pending && !kl_join_is_pending(e)) {
-		bpf_spin_unlock(&b->lock);
+		unlock_bucket(b);
 		return 0;
 	}
 	if (!e && j->insert) {
@@ -112,7 +118,7 @@ __noinline int join(struct kl_join_call *j)
 			j->conn_id = before;
 		}
 	}
-	bpf_spin_unlock(&b->lock);
+	unlock_bucket(b);
 	return 0;
 }
 

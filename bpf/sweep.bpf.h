@@ -80,15 +80,19 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 		/* No room for what it might give: user space empties the list and comes back. */
 		if (at >= KL_SWEEP_OUT)
 			return 1;
-		bpf_spin_lock(&b->lock);
+		/* Held for so long: the next sweep will do. */
+		if (!lock_bucket(b))
+			continue;
 		expired = kl_join_expire(e, sweep->now_ns, kl_settings.deadline_ns,
 					 &sweep->out[at].entry, &missing);
-		bpf_spin_unlock(&b->lock);
+		unlock_bucket(b);
 		if (!expired || judge(g, &sweep->out[at], missing, b->full_ns))
 			continue;
-		bpf_spin_lock(&b->lock);
-		expired = kl_join_put_back(e, &sweep->out[at].entry, missing);
-		bpf_spin_unlock(&b->lock);
+		expired = lock_bucket(b);
+		if (expired) {
+			expired = kl_join_put_back(e, &sweep->out[at].entry, missing);
+			unlock_bucket(b);
+		}
 		if (!expired) {
 			const struct kl_join_entry *was = &sweep->out[at].entry;
 

@@ -14,8 +14,6 @@
  */
 #pragma once
 
-#include <linux/bpf.h>
-
 #include "flow.h"
 
 /* A copy of the same stamp within this time is a duplicate, not a retransmission. The shortest
@@ -72,9 +70,9 @@ struct kl_join_entry {
 _Static_assert(sizeof(struct kl_join_entry) == 96, "no hidden padding");
 
 struct kl_bucket {
-	struct bpf_spin_lock lock;
+	__u32 lock; /* the kernel's hooks and sweep: see bpf/lock.bpf.h */
 	__u32 pad;
-	__u64 full_ns; /* when a segment last found no place here; 0: never */
+	__u64 full_ns; /* when a segment last found no place here, or was not let in; 0: never */
 	struct kl_join_entry way[KL_WAYS];
 };
 
