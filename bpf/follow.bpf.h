@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "conns.bpf.h"
 #include "lock.bpf.h"
 #include "macs.bpf.h"
 #include "payload.bpf.h"
@@ -15,28 +16,6 @@ enum {
 };
 
 /* ---- Connections ---- */
-
-static __always_inline struct kl_conn *new_conn(const struct kl_endpoints *ends, __u64 id,
-						__u32 flags, __u64 now)
-{
-	struct kl_scratch *scratch = get_scratch();
-	struct kl_conn *c;
-
-	if (!scratch)
-		return NULL;
-	c = &scratch->conn;
-	KL_MEMSET(c, 0, sizeof(*c));
-	c->ends = *ends;
-	c->created_ns = now;
-	c->seen_ns = now;
-	c->flags = flags;
-	/* Another CPU may have been first: then its entry is found below. */
-	bpf_map_update_elem(&kl_conns, &id, c, BPF_NOEXIST);
-	c = bpf_map_lookup_elem(&kl_conns, &id);
-	if (!c)
-		count_incident(KL_CONNS_REFUSED);
-	return c;
-}
 
 static __always_inline bool is_nat_alias(__u32 place)
 {
@@ -58,7 +37,7 @@ static __always_inline void resolve_alias(struct walk *w)
 	if (!w->conn->home)
 		return;
 	id = &w->conn->home;
-	home = bpf_map_lookup_elem(&kl_conns, id);
+	home = find_conn(*id);
 	if (!home)
 		return;
 	w->id = *id;
@@ -134,9 +113,9 @@ static __always_inline void tie_alias(struct walk *w, const struct kl_join_call 
 	if (alias_id == home_id)
 		return;
 	if (!alias)
-		alias = bpf_map_lookup_elem(&kl_conns, &alias_id);
+		alias = find_conn(alias_id);
 	if (!home)
-		home = bpf_map_lookup_elem(&kl_conns, &home_id);
+		home = find_conn(home_id);
 	if (!alias || !home || !(alias->flags & KL_CONN_ALIAS) || (home->flags & KL_CONN_ALIAS))
 		return;
 	alias->home = home_id;
@@ -377,7 +356,7 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 	w->s = s;
 	w->id = id;
 	w->join_key = kl_settings.nat ? kl_cucm_hash(ends, kl_settings.seed) : id;
-	w->conn = bpf_map_lookup_elem(&kl_conns, &id);
+	w->conn = indexed_conn(id);
 
 	/* Inline, a segment comes in on one side and leaves on the other. What goes another way was
 	 * flooded, or the sides were mixed up. */
@@ -463,13 +442,12 @@ static __always_inline void note_unusual(const struct kl_segment *s, __u32 parse
 	direction = kl_orient(&kl_ports, s, &ambiguous);
 	kl_endpoints_of(s, direction, &ends);
 	id = kl_endpoints_hash(&ends, kl_settings.seed);
-	c = bpf_map_lookup_elem(&kl_conns, &id);
+	c = find_conn(id);
 	if (!c)
 		return;
 	c->flow[0].fragment_ns = c->flow[1].fragment_ns = bpf_ktime_get_ns();
 	if (c->home) {
-		id = c->home;
-		c = bpf_map_lookup_elem(&kl_conns, &id);
+		c = find_conn(c->home);
 		if (c)
 			c->flow[0].fragment_ns = c->flow[1].fragment_ns = bpf_ktime_get_ns();
 	}

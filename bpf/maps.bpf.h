@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include <kaloss/arp.h>
+#include <kaloss/conns.h>
 #include <kaloss/macs.h>
 #include <kaloss/narrate.h>
 
@@ -19,14 +20,28 @@ const volatile struct kl_ports kl_ports = {};
 /* Written by user space while the programs run. */
 struct kl_control kl_control = {};
 
-/* Connections by kl_endpoints_hash(). Entries are made here and deleted by user space only. */
+/* Connections by their number, and the index of numbers by kl_endpoints_hash(): see conns.bpf.h. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1); /* set at load */
-	__type(key, __u64);
+	__type(key, __u32);
 	__type(value, struct kl_conn);
 } kl_conns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2); /* set at load */
+	__type(key, __u32);
+	__type(value, struct kl_conn_bucket);
+} kl_conn_index SEC(".maps");
+
+/* Numbers of connections that are gone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 1); /* set at load */
+	__uint(value_size, sizeof(__u32));
+} kl_conn_free SEC(".maps");
 
 /* The join: max_entries / KL_WAYS buckets of an open hash table. */
 struct {
@@ -96,7 +111,6 @@ struct kl_join_call {
 struct kl_scratch {
 	struct kl_segment segment;
 	struct kl_endpoints ends; /* of the segment */
-	struct kl_conn conn;
 	struct kl_join_call call;
 	struct kl_arp_event arp;
 	__u8 head[KL_HEAD_BYTES];

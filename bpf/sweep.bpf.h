@@ -20,13 +20,12 @@ static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32
 	__u32 direction = e->key.len_direction & 1;
 	struct kl_counters *n = g->n;
 	struct kl_conn *c;
-	__u64 id = e->conn_id;
 
 	if (!missing) {
 		n->unpaired[KL_UNPAIRED_FAR_ONLY] += kl_join_far(e) - e->near;
 		return true;
 	}
-	c = bpf_map_lookup_elem(&kl_conns, &id);
+	c = find_conn(e->conn_id);
 	o->fate = (__u8)kl_join_fate(e, c, kl_control.epoch, full_ns, kl_settings.deadline_ns);
 	if (kl_settings.tap && c)
 		o->fate = (__u8)kl_join_fate_of_mirrored(e, c, o->fate);

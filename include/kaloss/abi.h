@@ -21,7 +21,10 @@ struct kl_settings {
 	bool idle;	   /* take note of when each phone's MAC was heard last */
 	bool arp;	   /* tell of ARP and neighbour discovery */
 	__u32 mac_mask;	   /* number of buckets of MACs - 1; a power of two less one */
+	__u32 connections; /* room for so many */
+	__u32 conn_mask;   /* number of buckets of their index - 1, see kl_conn_bucket_of() */
 	__u32 tick_ns;	   /* of the kernel's clock tick */
+	__u32 pad;
 };
 
 /* ---- Control, written by user space while the programs run (.bss) ---- */
@@ -36,7 +39,8 @@ struct kl_control {
 	__u32 mode;
 	__u32 epoch;	/* see kl_flow_is_proven() */
 	__u32 max_slot; /* 0 or 1: the half of struct kl_maxima that is written */
-	__u32 pad;
+	/* The programs' own: so many places of the connections' array were used at some time. */
+	__u32 conns_used;
 };
 
 /* ---- Counters, one set a CPU ---- */

@@ -99,6 +99,7 @@ enum kl_conn_flag {
 };
 
 struct kl_conn {
+	__u64 id; /* the kernel's table: kl_endpoints_hash(); 0: a free place */
 	struct kl_endpoints ends;
 	__u64 home; /* KL_CONN_ALIAS: id of the connection as the access side sees it; 0: not known */
 	__u64 created_ns;

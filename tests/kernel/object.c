@@ -18,15 +18,22 @@ struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t conn
 			       uint32_t ring_bytes)
 {
 	struct kaloss_bpf *skel;
+	uint32_t buckets = 2;
 	int r;
 
+	while (buckets < connections / KL_CONN_LOAD)
+		buckets *= 2;
 	libbpf_set_print(print_warnings);
 	skel = kaloss_bpf__open();
 	if (!skel)
 		return NULL;
 	memcpy((void *)&skel->rodata->kl_settings, settings, sizeof(*settings));
+	skel->rodata->kl_settings.connections = connections;
+	skel->rodata->kl_settings.conn_mask = buckets - 1;
 	pkt_ports((struct kl_ports *)&skel->rodata->kl_ports);
 	if ((r = bpf_map__set_max_entries(skel->maps.kl_conns, connections)) ||
+	    (r = bpf_map__set_max_entries(skel->maps.kl_conn_free, connections)) ||
+	    (r = bpf_map__set_max_entries(skel->maps.kl_conn_index, buckets)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_join, settings->bucket_mask + 1)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_events, ring_bytes)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_macs, settings->mac_mask + 1)) ||
@@ -74,19 +81,39 @@ int object_clear_counters(const struct kaloss_bpf *skel)
 	return r;
 }
 
+bool object_conn(const struct kaloss_bpf *skel, __u64 id, struct kl_conn *ret)
+{
+	for (__u32 i = 0; i < skel->bss->kl_control.conns_used; i++) {
+		if (!bpf_map_lookup_elem(bpf_map__fd(skel->maps.kl_conns), &i, ret) &&
+		    ret->id == id)
+			return true;
+	}
+	return false;
+}
+
+static int forget_conns(const struct kaloss_bpf *skel)
+{
+	static const struct kl_conn_bucket empty;
+	static const struct kl_conn none;
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < bpf_map__max_entries(skel->maps.kl_conn_index); i++)
+		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_conn_index), &i, &empty, BPF_ANY);
+	for (__u32 i = 0; !r && i < skel->bss->kl_control.conns_used; i++)
+		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_conns), &i, &none, BPF_ANY);
+	skel->bss->kl_control.conns_used = 0;
+	return r;
+}
+
 int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
 {
 	static const struct kl_bucket empty;
 	static const struct kl_mac_bucket no_mac;
 	static const struct kl_arp_told no_arp;
-	int conns = bpf_map__fd(skel->maps.kl_conns), join = bpf_map__fd(skel->maps.kl_join), r;
-	__u64 id;
+	int join = bpf_map__fd(skel->maps.kl_join), r = forget_conns(skel);
 
-	while (!bpf_map_get_next_key(conns, NULL, &id)) {
-		r = bpf_map_delete_elem(conns, &id);
-		if (r)
-			return r;
-	}
+	if (r)
+		return r;
 	for (__u32 i = 0; i < buckets; i++) {
 		r = bpf_map_update_elem(join, &i, &empty, BPF_ANY);
 		if (r)

@@ -6,6 +6,7 @@
 
 #include <kaloss/abi.h>
 #include <kaloss/arp.h>
+#include <kaloss/conns.h>
 #include <kaloss/macs.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t conn
 int object_counters(const struct kaloss_bpf *skel, struct kl_counters *ret);
 
 int object_clear_counters(const struct kaloss_bpf *skel);
+
+/* Returns false where there is no such connection. */
+bool object_conn(const struct kaloss_bpf *skel, __u64 id, struct kl_conn *ret);
 
 /* Forgets all connections, segments and MACs. */
 int object_forget(const struct kaloss_bpf *skel, uint32_t buckets);

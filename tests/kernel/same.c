@@ -223,21 +223,15 @@ static bool same_flow(const struct kl_flow *k, const struct kl_flow *h)
 
 static bool same_conns(void)
 {
-	int fd = bpf_map__fd(skel->maps.kl_conns);
-	__u64 id, *before = NULL;
-	__u32 found = 0;
+	__u32 found = skel->bss->kl_control.conns_used;
 
-	while (!bpf_map_get_next_key(fd, before, &id)) {
-		before = &id;
-		found++;
-	}
 	if (found != model.conns)
 		return differ("%u connections instead of %u", found, model.conns);
 	for (__u32 i = 0; i < model.conns; i++) {
 		const struct kl_conn *h = &model.conn[i];
 		struct kl_conn c, *k = &c;
 
-		if (bpf_map_lookup_elem(fd, &model.conn_id[i], k))
+		if (!object_conn(skel, model.conn_id[i], k))
 			return differ("a connection of another id");
 		SAME(k, h, ends);
 		SAME(k, h, flags);

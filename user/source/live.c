@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <kaloss/conns.h>
 #include <kaloss/macs.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -86,6 +87,13 @@ static uint32_t mac_buckets(const struct kl_live_config *config)
 	return round_up_pow2(config->connections / (KL_MAC_WAYS / 2));
 }
 
+static uint32_t conn_buckets(const struct kl_live_config *config)
+{
+	return round_up_pow2(config->connections > 2 * KL_CONN_LOAD
+				     ? config->connections / KL_CONN_LOAD
+				     : 2);
+}
+
 static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
 	uint32_t buckets = round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
@@ -103,6 +111,8 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 	int r;
 
 	settings.mac_mask = macs - 1;
+	settings.connections = config->connections;
+	settings.conn_mask = conn_buckets(config) - 1;
 	settings.idle = !config->no_idle && settings.tick_ns;
 	if (getrandom(&settings.seed, sizeof(settings.seed), 0) != sizeof(settings.seed))
 		return kl_fail(err, -EIO, "no random seed: %s", strerror(errno));
@@ -115,6 +125,8 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 	memcpy((void *)&l->skel->rodata->kl_settings, &settings, sizeof(settings));
 	kl_fill_ports((struct kl_ports *)&l->skel->rodata->kl_ports, config);
 	if ((r = bpf_map__set_max_entries(l->skel->maps.kl_conns, config->connections)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_conn_free, config->connections)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_conn_index, settings.conn_mask + 1)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_join, buckets)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_events,
 					  ring < page ? (uint32_t)page : ring)) ||
@@ -132,7 +144,7 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 
 static int map_memory(struct kl_live *l, struct kl_error *err)
 {
-	void *sweep;
+	void *sweep, *index;
 
 	l->cpus = libbpf_num_possible_cpus();
 	if (l->cpus < 1)
@@ -146,6 +158,12 @@ static int map_memory(struct kl_live *l, struct kl_error *err)
 	if (sweep == MAP_FAILED)
 		return kl_fail(err, -errno, "mapping the sweep: %s", strerror(errno));
 	l->sweep = sweep;
+	l->conn_buckets = bpf_map__max_entries(l->skel->maps.kl_conn_index);
+	index = mmap(NULL, l->conn_buckets * sizeof(*l->conn_index), PROT_READ | PROT_WRITE,
+		     MAP_SHARED, bpf_map__fd(l->skel->maps.kl_conn_index), 0);
+	if (index == MAP_FAILED)
+		return kl_fail(err, -errno, "mapping the connections: %s", strerror(errno));
+	l->conn_index = index;
 	return 0;
 }
 
@@ -365,6 +383,10 @@ void kl_live_close(struct kl_live *l)
 	ring_buffer__free(l->arp_ring);
 	if (l->sweep)
 		munmap(l->sweep, sizeof(*l->sweep));
+	if (l->conn_index)
+		munmap(l->conn_index, l->conn_buckets * sizeof(*l->conn_index));
+	for (size_t i = 0; i < sizeof(l->forgotten) / sizeof(l->forgotten[0]); i++)
+		free(l->forgotten[i].numbers);
 	kaloss_bpf__destroy(l->skel);
 	free(l->per_cpu_counters);
 	free(l->per_cpu_maxima);

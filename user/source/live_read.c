@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* While the programs run: control, events, the sweep, counters, connections, their own cost. */
+/* While the programs run: control, events, the sweep, counters, their own cost. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "source/live_state.h"
-#include "util/cleanup.h"
 
 static void set_control(__u32 *field, __u32 value)
 {
@@ -43,6 +42,7 @@ int kl_live_sweep(struct kl_live *l, uint64_t now_ns, kl_loss_handler handler, v
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
 	int fd = bpf_program__fd(l->skel->progs.kaloss_sweep);
 
+	kl_live_release_forgotten(l);
 	l->sweep->now_ns = now_ns;
 	l->sweep->cursor = 0;
 	l->sweep->limit = bpf_map__max_entries(l->skel->maps.kl_join);
@@ -125,39 +125,6 @@ int kl_live_maxima(struct kl_live *l, struct kl_maxima *ret)
 	}
 	memset(l->per_cpu_maxima, 0, (size_t)l->cpus * sizeof(*l->per_cpu_maxima));
 	return bpf_map_update_elem(fd, &slot, l->per_cpu_maxima, BPF_ANY) ? -errno : 0;
-}
-
-int kl_live_connections(struct kl_live *l, kl_conn_handler handler, void *arg)
-{
-	enum {
-		BATCH = 256
-	};
-	int fd = bpf_map__fd(l->skel->maps.kl_conns);
-	_cleanup_free_ struct kl_conn *conns = calloc(BATCH, sizeof(*conns));
-	__u32 cursor = 0, next = 0, count;
-	__u64 ids[BATCH];
-	bool first = true;
-	int r = 0;
-
-	if (!conns)
-		return -ENOMEM;
-	while (r != -ENOENT) {
-		count = BATCH;
-		r = bpf_map_lookup_batch(fd, first ? NULL : &cursor, &next, ids, conns, &count,
-					 NULL);
-		if (r && r != -ENOENT)
-			return r;
-		for (__u32 i = 0; i < count; i++)
-			handler(ids[i], &conns[i], arg);
-		cursor = next;
-		first = false;
-	}
-	return 0;
-}
-
-void kl_live_forget(struct kl_live *l, uint64_t id)
-{
-	bpf_map_delete_elem(bpf_map__fd(l->skel->maps.kl_conns), &id);
 }
 
 size_t kl_live_self_cost(struct kl_live *l, struct kl_program_cost *ret, size_t max)

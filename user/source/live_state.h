@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files live*.c share, and nobody else includes: live.c loads, attaches and takes down,
- * live_read.c is all that goes on in between.
+ * live_read.c is all that goes on in between, live_conns.c the table of connections.
  */
 #pragma once
 
 #include <kaloss/abi.h>
+#include <kaloss/conns.h>
 
 #include "kaloss.skel.h"
 #include "source/hooks.h"
@@ -15,11 +16,20 @@ enum {
 	HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2
 };
 
+/* Connections that were forgotten, whose places are not given back yet. */
+struct kl_forgotten {
+	__u32 *numbers;
+	size_t count, room;
+};
+
 struct kl_live {
 	struct kaloss_bpf *skel;
 	struct ring_buffer *ring;
 	struct ring_buffer *arp_ring; /* NULL: switched off */
 	struct kl_sweep *sweep;	      /* mapped */
+	struct kl_conn_bucket *conn_index; /* mapped */
+	size_t conn_buckets;
+	struct kl_forgotten forgotten[2]; /* since the last sweep, and before it */
 	struct kl_hook hooks[HOOKS_MAX];
 	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
 	size_t hook_count;
@@ -34,3 +44,6 @@ struct kl_live {
 	kl_arp_event_handler arp_handler; /* during kl_live_arp() */
 	void *arp_arg;
 };
+
+/* Gives the places of those connections back that were forgotten before the last call. */
+void kl_live_release_forgotten(struct kl_live *l);
