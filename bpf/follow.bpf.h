@@ -13,6 +13,7 @@
 
 enum {
 	KL_PULL_BYTES = 256, /* of headers, where a tc hook finds them outside the linear part */
+	KL_IN_PIECES = 1,    /* an aggregate, whose connection is known now */
 };
 
 /* ---- Connections ---- */
@@ -25,7 +26,7 @@ static __always_inline bool is_nat_alias(__u32 place)
 /* --nat: the connection as the access side knows it, once the two were seen to be one. */
 static __always_inline void resolve_alias(struct walk *w)
 {
-	struct kl_nat_key key = { .cucm = w->join_key, .isn = w->s->seq };
+	struct kl_nat_key key = { .cucm = w->known->join_key, .isn = w->s->seq };
 	struct kl_conn *home;
 	__u64 *id;
 
@@ -40,7 +41,7 @@ static __always_inline void resolve_alias(struct walk *w)
 	home = find_conn(*id);
 	if (!home)
 		return;
-	w->id = *id;
+	w->known->id = *id;
 	w->conn = home;
 }
 
@@ -105,8 +106,8 @@ __noinline int join(struct kl_join_call *j)
 static __always_inline void tie_alias(struct walk *w, const struct kl_join_call *j)
 {
 	bool here_is_alias = w->conn->flags & KL_CONN_ALIAS;
-	__u64 alias_id = here_is_alias ? w->id : j->conn_id;
-	__u64 home_id = here_is_alias ? j->conn_id : w->id;
+	__u64 alias_id = here_is_alias ? w->known->id : j->conn_id;
+	__u64 home_id = here_is_alias ? j->conn_id : w->known->id;
 	struct kl_conn *alias = here_is_alias ? w->conn : NULL;
 	struct kl_conn *home = here_is_alias ? NULL : w->conn;
 
@@ -119,13 +120,14 @@ static __always_inline void tie_alias(struct walk *w, const struct kl_join_call 
 	if (!alias || !home || !(alias->flags & KL_CONN_ALIAS) || (home->flags & KL_CONN_ALIAS))
 		return;
 	alias->home = home_id;
-	kl_flow_prove(&home->flow[w->at.direction & 1], w->at.now, w->at.epoch);
+	kl_flow_prove(&home->flow[w->known->at.direction & 1], w->known->at.now,
+		      w->known->at.epoch);
 }
 
 static __always_inline void count_join(const struct walk *w, const struct kl_join_call *j)
 {
 	const struct kl_join_result *r = &j->result;
-	__u32 direction = w->at.direction, kind = j->kind;
+	__u32 direction = w->known->at.direction, kind = j->kind;
 	struct kl_counters *n = counters();
 
 	if (!n)
@@ -149,7 +151,7 @@ static __always_inline void count_join(const struct walk *w, const struct kl_joi
 /* How long did the keepalive of the other direction wait for this answer? */
 static __always_inline void count_answer(struct walk *w)
 {
-	struct kl_flow *asked = &w->conn->flow[(w->at.direction & 1) ^ 1];
+	struct kl_flow *asked = &w->conn->flow[(w->known->at.direction & 1) ^ 1];
 	__u64 asked_ns = asked->asked_ns;
 	struct kl_counters *n = counters();
 	struct kl_maxima *m;
@@ -158,13 +160,13 @@ static __always_inline void count_answer(struct walk *w)
 		return;
 	asked->asked_ns = 0;
 	m = maxima();
-	count_time(n->answer, m ? &m->answer_ns : NULL, kl_since(w->at.now, asked_ns));
+	count_time(n->answer, m ? &m->answer_ns : NULL, kl_since(w->known->at.now, asked_ns));
 }
 
 /* After a sighting was joined: the connection's memory, and the narrative. */
 static __always_inline void note_near(struct walk *w, const struct kl_join_call *j, bool bare)
 {
-	struct kl_flow *f = &w->conn->flow[w->at.direction & 1];
+	struct kl_flow *f = &w->conn->flow[w->known->at.direction & 1];
 	const struct kl_join_result *r = &j->result;
 	struct kl_counters *n;
 
@@ -178,7 +180,7 @@ static __always_inline void note_near(struct walk *w, const struct kl_join_call 
 		f->joined_seq = w->s->seq;
 		f->joined_len = (__u16)w->s->payload_len;
 		f->joined_copies = r->copy;
-		f->last_ns = w->at.now;
+		f->last_ns = w->known->at.now;
 		if (!(f->flags & KL_FLOW_ACKED) ||
 		    kl_seq_before(f->acked, w->s->seq + f->joined_len))
 			f->flags |= KL_FLOW_AWAITED;
@@ -186,12 +188,12 @@ static __always_inline void note_near(struct walk *w, const struct kl_join_call 
 	if (r->retransmission && !bare) {
 		n = counters();
 		if (n)
-			count_tally(n, KL_RETRANSMITTED, w->at.direction, j->kind, 1);
+			count_tally(n, KL_RETRANSMITTED, w->known->at.direction, j->kind, 1);
 		tell(w, KL_EVENT_RETRANSMISSION, r);
 		return;
 	}
 	if (kl_kind_is_keepalive(j->kind))
-		f->asked_ns = w->at.now;
+		f->asked_ns = w->known->at.now;
 	tell(w, KL_EVENT_SEGMENT, r);
 }
 
@@ -199,32 +201,32 @@ static __always_inline void note_near(struct walk *w, const struct kl_join_call 
 static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w)
 {
 	struct kl_segment *s = w->s;
-	struct kl_flow *f = &w->conn->flow[w->at.direction & 1];
+	struct kl_flow *f = &w->conn->flow[w->known->at.direction & 1];
 	struct kl_scratch *scratch;
 	struct kl_join_call *j;
 	bool bare = s->payload_len <= 1;
 	__u8 closing = f->closing;
 	bool far_match_only = false, draining = kl_control.mode != KL_MODE_ON;
 
-	w->kind = KL_OTHER;
-	w->tells = KL_TELLS_NOTHING;
+	w->known->kind = KL_OTHER;
+	w->known->tells = KL_TELLS_NOTHING;
 	if (bare)
-		w->kind = kl_flow_bare_kind(w->conn, &w->at, s);
-	kl_flow_see(w->conn, &w->at, s);
+		w->known->kind = kl_flow_bare_kind(w->conn, &w->known->at, s);
+	kl_flow_see(w->conn, &w->known->at, s);
 	if (f->closing != closing)
 		tell(w, KL_EVENT_CLOSE, NULL);
 
 	if (bare) {
-		far_match_only = w->kind == KL_OTHER;
-		if (far_match_only && (w->near || !f->bare || f->bare_seq != s->seq)) {
+		far_match_only = w->known->kind == KL_OTHER;
+		if (far_match_only && (w->known->near || !f->bare || f->bare_seq != s->seq)) {
 			tell_note(w);
 			return;
 		}
-	} else if (w->near && !draining) {
-		w->kind = classify(ctx, xdp, w);
-		if (kl_conn_tells(w->conn, w->tells, w->kind))
+	} else if (w->known->near && !draining) {
+		w->known->kind = classify(ctx, xdp, w);
+		if (kl_conn_tells(w->conn, w->known->tells, w->known->kind))
 			tell_payload(ctx, xdp, w);
-		if (!kl_kind_is_joined(w->kind)) {
+		if (!kl_kind_is_joined(w->known->kind)) {
 			tell_note(w);
 			return;
 		}
@@ -235,36 +237,36 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 		return;
 	j = &scratch->call;
 	KL_MEMSET(j, 0, sizeof(*j));
-	j->key.conn = w->join_key;
+	j->key.conn = w->known->join_key;
 	j->key.seq = s->seq;
-	j->key.len_direction = s->payload_len << 1 | (w->at.direction & 1);
-	j->conn_id = w->id;
-	j->kind = (__u8)w->kind;
-	j->sighting.now = w->at.now;
-	j->sighting.near = w->near;
-	j->sighting.proven = kl_flow_is_countable(f, w->at.epoch, w->at.now);
+	j->key.len_direction = s->payload_len << 1 | (w->known->at.direction & 1);
+	j->conn_id = w->known->id;
+	j->kind = (__u8)w->known->kind;
+	j->sighting.now = w->known->at.now;
+	j->sighting.near = w->known->near;
+	j->sighting.proven = kl_flow_is_countable(f, w->known->at.epoch, w->known->at.now);
 	j->sighting.deadline_ns = kl_settings.deadline_ns;
 	j->sighting.stamp = kl_stamp(s);
 	if (!kl_settings.tap && f->hole_seq == s->seq)
 		j->sighting.wanted_ns = f->hole_ns;
 	/* At the end, only what is under way is still followed, and its further copies. */
-	j->insert = w->near && !draining;
+	j->insert = w->known->near && !draining;
 	j->only_pending = draining || far_match_only;
-	if (w->near && !bare && f->joined_copies && f->joined_seq == s->seq &&
+	if (w->known->near && !bare && f->joined_copies && f->joined_seq == s->seq &&
 	    f->joined_len == (__u16)s->payload_len) {
 		j->memory_ns = f->last_ns;
 		j->memory_copies = f->joined_copies;
 	}
 	join(j);
-	if (!w->near && !j->found) {
+	if (!w->known->near && !j->found) {
 		/* Nothing waits for it. Is it one that should have been seen at the near side? */
 		if (far_match_only || draining)
 			return;
 		if (!bare) {
-			w->kind = classify(ctx, xdp, w);
-			if (!kl_kind_is_joined(w->kind))
+			w->known->kind = classify(ctx, xdp, w);
+			if (!kl_kind_is_joined(w->known->kind))
 				return;
-			j->kind = (__u8)w->kind;
+			j->kind = (__u8)w->known->kind;
 		}
 		j->insert = true;
 		join(j);
@@ -273,11 +275,11 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 		count_incident(KL_JOIN_FULL);
 	if (!j->found)
 		return;
-	w->kind = j->kind;
-	if (kl_settings.nat && !w->near && j->result.delivered)
+	w->known->kind = j->kind;
+	if (kl_settings.nat && !w->known->near && j->result.delivered)
 		tie_alias(w, j);
 	count_join(w, j);
-	if (w->near)
+	if (w->known->near)
 		note_near(w, j, bare);
 	else if (kl_kind_is_answer(j->kind))
 		count_answer(w);
@@ -288,7 +290,6 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 struct pieces {
 	void *ctx;
 	struct walk *w;
-	__u32 pieces;
 	__u32 left;	 /* payload not yet looked at */
 	__u32 piece_len; /* gso_size */
 	__u8 flags;
@@ -314,33 +315,6 @@ static long follow_piece(__u32 index, struct pieces *p)
 
 /* ---- From a frame on ---- */
 
-static __always_inline struct kl_frame xdp_frame(struct xdp_md *ctx)
-{
-	return (struct kl_frame){
-		.data = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-		.wire_len = (__u32)(ctx->data_end - ctx->data),
-	};
-}
-
-static __always_inline struct kl_frame tc_frame(struct __sk_buff *ctx)
-{
-	return (struct kl_frame){
-		.data = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-		.wire_len = ctx->len,
-		.vlan = ctx->vlan_present ? ctx->vlan_tci & 0xfff : 0,
-		.is_aggregate = ctx->gso_size > 0,
-	};
-}
-
-static __always_inline void note_mac(__u8 *to, const __u8 *mac)
-{
-	/* Or clang adds to the pointer with an OR, which the verifier refuses. */
-	barrier_var(mac);
-	KL_MEMCPY(to, mac, 6);
-}
-
 /* Finds or makes the connection. Returns false where the segment cannot be followed. */
 static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratch, __u32 place,
 				       __u64 heard)
@@ -354,8 +328,10 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 	kl_endpoints_of(s, direction, ends);
 	id = kl_endpoints_hash(ends, kl_settings.seed);
 	w->s = s;
-	w->id = id;
-	w->join_key = kl_settings.nat ? kl_cucm_hash(ends, kl_settings.seed) : id;
+	w->known = &scratch->known;
+	KL_MEMSET(w->known, 0, sizeof(*w->known));
+	w->known->id = id;
+	w->known->join_key = kl_settings.nat ? kl_cucm_hash(ends, kl_settings.seed) : id;
 	w->conn = indexed_conn(id);
 
 	/* Inline, a segment comes in on one side and leaves on the other. What goes another way was
@@ -365,14 +341,14 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 			count_incident(side == KL_ACCESS ? KL_WRONG_WAY_ACCESS : KL_WRONG_WAY_CUCM);
 		return false;
 	}
-	w->at.now = bpf_ktime_get_ns();
-	w->at.epoch = kl_control.epoch;
-	w->at.side = side;
+	w->known->at.epoch = kl_control.epoch;
+	w->known->at.side = side;
 	if (!w->conn) {
 		/* A reset alone opens nothing, and at the end nothing is opened any more. */
 		if ((s->flags & KL_RST) || kl_control.mode != KL_MODE_ON)
 			return false;
-		w->conn = new_conn(ends, id, is_nat_alias(place) ? KL_CONN_ALIAS : 0, w->at.now);
+		w->conn = new_conn(ends, id, is_nat_alias(place) ? KL_CONN_ALIAS : 0,
+				   bpf_ktime_get_ns());
 		if (!w->conn)
 			return false;
 		made = true;
@@ -392,32 +368,36 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 		if (!kl_settings.tap && (side == direction) == egress)
 			return false;
 	}
-	w->service = kl_port_service(&kl_ports, w->conn->flags & KL_CONN_SWAPPED ? ends->phone_port
-										 : ends->cucm_port);
-	w->at.direction = direction;
-	w->near = kl_is_near(side, direction);
+	w->known->service = kl_port_service(
+		&kl_ports, w->conn->flags & KL_CONN_SWAPPED ? ends->phone_port : ends->cucm_port);
+	w->known->at.direction = direction;
+	w->known->near = kl_is_near(side, direction);
 	if (is_nat_alias(place)) {
 		resolve_alias(w);
 	} else {
 		if (side == KL_ACCESS) {
 			w->conn->flags |= KL_CONN_ACCESS;
 			w->conn->vlan = s->vlan;
-			note_mac(w->conn->phone_mac,
-				 direction == KL_TO_CUCM ? s->mac_src : s->mac_dst);
+			kl_copy_mac(w->conn->phone_mac,
+				    direction == KL_TO_CUCM ? s->mac_src : s->mac_dst);
 			if (direction == KL_TO_CUCM)
-				note_mac(w->conn->next_mac, s->mac_dst);
+				kl_copy_mac(w->conn->next_mac, s->mac_dst);
 		}
 		if (kl_settings.nat && (s->flags & (KL_SYN | KL_ACK)) == KL_SYN) {
-			struct kl_nat_key key = { .cucm = w->join_key, .isn = s->seq };
+			struct kl_nat_key key = { .cucm = w->known->join_key, .isn = s->seq };
 
 			bpf_map_update_elem(&kl_nat, &key, &id, BPF_ANY);
 		}
 	}
-	if (kl_settings.idle)
-		w->at.silence = silence_of(kl_mac_word(w->conn->phone_mac), side, direction, heard);
-	w->kind = KL_OTHER;
+	if (!kl_flow_is_routine(w->conn, &w->known->at, s)) {
+		w->known->at.now = bpf_ktime_get_ns();
+		if (kl_settings.idle && w->known->near)
+			w->known->at.silence = silence_of(kl_mac_word(w->conn->phone_mac),
+							  direction, heard);
+	}
+	w->known->kind = KL_OTHER;
 	if (s->flags & KL_SYN)
-		made |= kl_conn_see_syn(w->conn, &w->at, s);
+		made |= kl_conn_see_syn(w->conn, &w->known->at, s);
 	if (made && !(w->conn->flags & KL_CONN_ALIAS))
 		tell(w, KL_EVENT_OPEN, NULL);
 	return true;
@@ -457,11 +437,11 @@ static __always_inline void count_segments(const struct walk *w, __u32 by)
 {
 	struct kl_counters *n = counters();
 
-	if (n && w->near)
-		n->segments[w->at.direction & 1] += by;
+	if (n && w->known->near)
+		n->segments[w->known->at.direction & 1] += by;
 }
 
-/* Parses the frame into the scratch. */
+/* Parses the frame into the scratch, from its start. */
 __noinline __u32 parse_xdp(struct xdp_md *ctx)
 {
 	struct kl_frame frame = xdp_frame(ctx);
@@ -484,59 +464,94 @@ __noinline __u32 parse_tc(struct __sk_buff *ctx)
 	return kl_parse(&frame, &kl_ports, &scratch->segment);
 }
 
-/* The parsed segment, and its connection in *w; NULL: there is nothing to follow. */
-static __always_inline struct kl_segment *start_parsed(struct walk *w, __u32 parsed, __u32 place,
-						       __u64 heard)
+/* Parses the frame as it was laid out. */
+static __always_inline __u32 parse_packed(const struct kl_frame *frame, struct kl_scratch *scratch,
+					  __u64 packed)
 {
-	struct kl_scratch *scratch = get_scratch();
+	struct kl_layout layout;
+	__u32 parsed = unpack_layout(packed, &layout);
 
-	if (!scratch || parsed == KL_NOT_OURS)
-		return NULL;
-	if (parsed != KL_SEGMENT) {
-		note_unusual(&scratch->segment, parsed);
-		return NULL;
-	}
-	return start_walk(w, scratch, place, heard) ? &scratch->segment : NULL;
+	return kl_parse_laid_out(frame, parsed, &layout, &scratch->segment);
 }
 
-/* heard: see hear(); 0: not known. */
-__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 heard)
+/* The parsed segment's connection in *w. Returns false where there is nothing to follow. */
+static __always_inline bool start_parsed(struct walk *w, struct kl_scratch *scratch, __u32 parsed,
+					 __u32 place, __u64 heard)
 {
-	struct walk w = {};
+	if (parsed == KL_NOT_OURS)
+		return false;
+	if (parsed != KL_SEGMENT) {
+		note_unusual(&scratch->segment, parsed);
+		return false;
+	}
+	return start_walk(w, scratch, place, heard);
+}
 
-	if (kl_control.mode == KL_MODE_OFF || !start_parsed(&w, parse_xdp(ctx), place, heard))
+/* packed: see pack_layout(). heard: see hear(); 0: not known. */
+__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 packed, __u64 heard)
+{
+	struct kl_scratch *scratch = get_scratch();
+	struct kl_frame frame = xdp_frame(ctx);
+	struct walk w = {};
+	__u32 parsed;
+
+	if (kl_control.mode == KL_MODE_OFF || !scratch)
+		return 0;
+	parsed = parse_packed(&frame, scratch, packed);
+	if (parsed == KL_MALFORMED)
+		parsed = parse_xdp(ctx);
+	if (!start_parsed(&w, scratch, parsed, place, heard))
 		return 0;
 	count_segments(&w, 1);
 	follow_one(ctx, true, &w);
 	return 0;
 }
 
-__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 heard)
+/* Returns KL_IN_PIECES where follow_pieces() has to go on. */
+__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 packed, __u64 heard)
 {
+	struct kl_scratch *scratch = get_scratch();
+	struct kl_frame frame = tc_frame(ctx);
+	__u32 gso_size = ctx->gso_size, parsed;
 	struct walk w = {};
-	struct pieces p = { .ctx = ctx, .w = &w, .pieces = 1 };
-	struct kl_segment *s;
-	__u32 parsed;
 
-	if (kl_control.mode == KL_MODE_OFF)
+	if (kl_control.mode == KL_MODE_OFF || !scratch)
 		return 0;
-	parsed = parse_tc(ctx);
+	parsed = parse_packed(&frame, scratch, packed);
 	if (parsed == KL_NOT_LINEAR) {
 		if (bpf_skb_pull_data(ctx, ctx->len < KL_PULL_BYTES ? ctx->len : KL_PULL_BYTES))
 			return 0;
 		parsed = parse_tc(ctx);
 	}
-	s = start_parsed(&w, parsed, place, heard);
-	if (!s)
+	if (!start_parsed(&w, scratch, parsed, place, heard))
 		return 0;
-	p.left = s->payload_len;
-	p.piece_len = ctx->gso_size;
-	p.flags = s->flags;
-	if (p.piece_len && p.left > p.piece_len)
-		p.pieces = (p.left + p.piece_len - 1) / p.piece_len;
-	else
-		p.piece_len = p.left;
-	count_segments(&w, p.pieces);
-	bpf_loop(p.pieces, follow_piece, &p, 0);
+	if (gso_size && w.s->payload_len > gso_size)
+		return KL_IN_PIECES;
+	count_segments(&w, 1);
+	follow_one(ctx, false, &w);
+	return 0;
+}
+
+/* Goes on where follow_tc() returned KL_IN_PIECES: all of it is in the scratch. */
+__noinline int follow_pieces(struct __sk_buff *ctx)
+{
+	struct kl_scratch *scratch = get_scratch();
+	struct pieces p = { .ctx = ctx, .piece_len = ctx->gso_size };
+	struct walk w;
+	__u32 pieces;
+
+	if (!scratch || !p.piece_len)
+		return 0;
+	w.s = &scratch->segment;
+	w.known = &scratch->known;
+	w.conn = find_conn(w.known->id);
+	if (!w.conn)
+		return 0;
+	p.w = &w;
+	p.left = w.s->payload_len;
+	p.flags = w.s->flags;
+	pieces = (p.left + p.piece_len - 1) / p.piece_len;
+	count_segments(&w, pieces);
+	bpf_loop(pieces, follow_piece, &p, 0);
 	return 0;
 }

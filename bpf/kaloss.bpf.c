@@ -19,12 +19,14 @@ static __always_inline int observe_xdp(struct xdp_md *ctx, __u32 side)
 	struct kl_layout layout;
 	struct kl_frame frame;
 	__u64 heard = 0;
+	__u32 parsed;
 
 	if (kl_settings.idle && side == KL_ACCESS)
 		heard = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	frame = xdp_frame(ctx);
-	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
-		follow_xdp(ctx, side, heard);
+	parsed = kl_peek(&frame, &kl_ports, &layout);
+	if (parsed != KL_NOT_OURS)
+		follow_xdp(ctx, side, pack_layout(parsed, &layout), heard);
 	else if (kl_settings.arp && kl_arp_peek(&frame, &layout))
 		look_xdp(ctx, side);
 	return XDP_PASS;
@@ -35,14 +37,19 @@ static __always_inline int observe_tc(struct __sk_buff *ctx, __u32 side, bool eg
 	struct kl_layout layout;
 	struct kl_frame frame;
 	__u64 heard = 0;
+	__u32 parsed;
 
 	if (kl_settings.idle && side == KL_ACCESS && !egress)
 		heard = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
 	frame = tc_frame(ctx);
-	if (kl_peek(&frame, &kl_ports, &layout) != KL_NOT_OURS)
-		follow_tc(ctx, place_of(side, egress), heard);
-	else if (kl_settings.arp && !egress && kl_arp_peek(&frame, &layout))
+	parsed = kl_peek(&frame, &kl_ports, &layout);
+	if (parsed != KL_NOT_OURS) {
+		if (follow_tc(ctx, place_of(side, egress), pack_layout(parsed, &layout), heard) ==
+		    KL_IN_PIECES)
+			follow_pieces(ctx);
+	} else if (kl_settings.arp && !egress && kl_arp_peek(&frame, &layout)) {
 		look_tc(ctx, side);
+	}
 	return KL_TC_NEXT;
 }
 

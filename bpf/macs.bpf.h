@@ -36,20 +36,14 @@ static __always_inline __u64 hear(const __u8 *data, const __u8 *end)
 	return before;
 }
 
-/*
- * How long has the phone been silent, whose MAC this is? heard: of its own frames, see hear().
- * Proven on its own, like those in payload.bpf.h; and it is asked of far segments, too, for a branch
- * before the call would double what is to be proven behind it.
- */
-__noinline __u32 silence_of(__u64 mac, __u32 side, __u32 direction, __u64 heard)
+/* How long has the phone been silent, whose MAC this is? heard: of its own frames, see hear(). */
+static __always_inline __u32 silence_of(__u64 mac, __u32 direction, __u64 heard)
 {
 	bool is_own = direction == KL_TO_CUCM;
 	__u64 now = bpf_jiffies64();
 	struct kl_mac_seen *way;
 	struct kl_mac_bucket *b;
 
-	if (!kl_is_near(side, direction))
-		return 0;
 	if (is_own && heard)
 		return kl_mac_silence(now, heard, kl_settings.tick_ns);
 	b = mac ? mac_bucket(mac) : NULL;

@@ -107,10 +107,26 @@ struct kl_join_call {
 	bool full;	     /* out */
 };
 
+/*
+ * What is known of a segment on its way through follow.bpf.h. In the scratch, for the verifier tells
+ * two states of the stack apart by every number in it, and looks at what follows once for each.
+ */
+struct kl_known {
+	struct kl_sighting at;
+	__u64 id;	/* of its connection */
+	__u64 join_key; /* of the connection, in the join */
+	__u32 kind;
+	__u8 service;
+	__u8 tells; /* enum kl_tells */
+	bool near;
+	__u8 pad;
+};
+
 /* Room for what is too large for the stack. Hooks of one CPU do not interrupt one another. */
 struct kl_scratch {
 	struct kl_segment segment;
 	struct kl_endpoints ends; /* of the segment */
+	struct kl_known known;
 	struct kl_join_call call;
 	struct kl_arp_event arp;
 	__u8 head[KL_HEAD_BYTES];

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "maps.bpf.h"
+#include "frame.bpf.h"
 
 enum {
 	KL_PLACE_EGRESS = 1 << 1,
@@ -64,13 +64,7 @@ static __always_inline struct kl_maxima *maxima(void)
 struct walk {
 	struct kl_segment *s;
 	struct kl_conn *conn;
-	struct kl_sighting at;
-	__u64 id;	/* of conn */
-	__u64 join_key; /* of the connection, in the join */
-	__u32 kind;
-	__u8 service;
-	__u8 tells; /* enum kl_tells */
-	bool near;
+	struct kl_known *known;
 };
 
 /* ---- The narrative ---- */
@@ -84,7 +78,7 @@ static __noinline int tell(const struct walk *w, __u8 type, const struct kl_join
 		count_incident(KL_EVENTS_LOST);
 		return 0;
 	}
-	kl_event_fill(e, type, w->id, w->conn, &w->at, w->s, w->kind, join);
+	kl_event_fill(e, type, w->known->id, w->conn, &w->known->at, w->s, w->known->kind, join);
 	/* User space looks by the clock: a wakeup a record would cost more than the record. */
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	return 0;
@@ -93,6 +87,6 @@ static __noinline int tell(const struct walk *w, __u8 type, const struct kl_join
 /* A near segment that is not told otherwise. */
 static __always_inline void tell_note(const struct walk *w)
 {
-	if (w->near && kl_note_is_told(w->conn->flow[w->at.direction & 1].note))
+	if (w->known->near && kl_note_is_told(w->conn->flow[w->known->at.direction & 1].note))
 		tell(w, KL_EVENT_ACK, NULL);
 }

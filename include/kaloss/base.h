@@ -45,6 +45,26 @@ typedef __u64 __attribute__((may_alias)) kl_any64;
 #define KL_LOAD(bits, to, from) KL_MEMCPY((to), (from), (bits) / 8)
 #endif
 
+/* Copies to any alignment, for the same reason. */
+KL_INLINE void kl_copy4(void *to, const void *from)
+{
+#ifdef __bpf__
+	*(kl_any32 *)to = *(const kl_any32 *)from;
+#else
+	KL_MEMCPY(to, from, 4);
+#endif
+}
+
+KL_INLINE void kl_copy_mac(__u8 *to, const __u8 *from)
+{
+#ifdef __bpf__
+	*(kl_any32 *)to = *(const kl_any32 *)from;
+	*(kl_any16 *)(to + 4) = *(const kl_any16 *)(from + 4);
+#else
+	KL_MEMCPY(to, from, 6);
+#endif
+}
+
 KL_INLINE __u16 kl_be16(const void *p)
 {
 	__u16 v;

@@ -108,18 +108,29 @@ KL_INLINE bool kl_sccp_tells(__u32 id)
 	       id == KL_SCCP_ID_RESET;
 }
 
+/* What the first KL_SCCP_HEADER bytes of an SCCP payload decide by themselves; else KL_OTHER. */
+KL_INLINE __u32 kl_classify_sccp_brief(const __u8 *head, __u32 payload_len)
+{
+	if (kl_le32(head + 4) > KL_SCCP_VERSION_MAX)
+		return KL_OTHER;
+	if (kl_sccp_is(head, KL_SCCP_ID_KEEPALIVE))
+		return KL_SCCP_KEEPALIVE;
+	if (kl_sccp_is(head, KL_SCCP_ID_KEEPALIVE_ACK) && payload_len < 2 * KL_SCCP_HEADER)
+		return KL_SCCP_KEEPALIVE_ACK;
+	return KL_OTHER;
+}
+
 KL_INLINE void kl_classify_sccp_head(const __u8 *head, __u32 head_len, __u32 payload_len,
 				     struct kl_head_result *ret)
 {
+	__u32 brief;
+
 	ret->kind = KL_SCCP_OTHER;
 	if (head_len < KL_SCCP_HEADER || !kl_sccp_header_plausible(head))
 		return;
-	if (kl_sccp_is(head, KL_SCCP_ID_KEEPALIVE)) {
-		ret->kind = KL_SCCP_KEEPALIVE;
-		return;
-	}
-	if (kl_sccp_is(head, KL_SCCP_ID_KEEPALIVE_ACK) && payload_len < 2 * KL_SCCP_HEADER) {
-		ret->kind = KL_SCCP_KEEPALIVE_ACK;
+	brief = kl_classify_sccp_brief(head, payload_len);
+	if (brief != KL_OTHER) {
+		ret->kind = brief;
 		return;
 	}
 	if (kl_sccp_tells(kl_le32(head + 8)))

@@ -49,7 +49,7 @@ enum {
 /* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
 struct kl_flow {
 	__u64 proven_ns;     /* since when both sides are known to see this flow (see epoch) */
-	__u64 far_ns;	     /* last sighting at the far side; 0: never */
+	__u64 far_ns;	     /* last sighting at the far side that was no routine; 0: never */
 	__u64 fragment_ns;   /* last IP fragment of this flow, at either side; 0: never */
 	__u64 asked_ns;	     /* first copy of a keepalive that has no answer yet; 0: none */
 	__u64 answered_ns;   /* last answer to a TCP probe of this direction; 0: never */
@@ -103,7 +103,7 @@ struct kl_conn {
 	struct kl_endpoints ends;
 	__u64 home; /* KL_CONN_ALIAS: id of the connection as the access side sees it; 0: not known */
 	__u64 created_ns;
-	__u64 seen_ns;	   /* last segment of either direction */
+	__u64 seen_ns;	   /* last segment of either direction that was no routine */
 	__u32 flags;	   /* enum kl_conn_flag */
 	__u16 vlan;	   /* outer VLAN id on the access side; 0: none */
 	__u8 phone_mac[6]; /* on the access side; all zero: not known */
@@ -137,7 +137,7 @@ KL_INLINE bool kl_flow_is_countable(const struct kl_flow *f, __u32 epoch, __u64 
 struct kl_sighting {
 	__u32 side;
 	__u32 direction;
-	__u64 now;
+	__u64 now; /* 0: not asked for, see kl_flow_is_routine() */
 	__u32 epoch;
 	__u32 silence; /* of the phone's MAC before, in ms, plus one; 0: not known */
 };
@@ -308,6 +308,43 @@ KL_INLINE void kl_flow_await(struct kl_flow *f, __u64 now)
 	f->unheard_ns = now;
 }
 
+/* Does it show, as the first in this epoch, that both sides see its flow? What the other side saw in
+ * an earlier epoch proves nothing about this one. */
+KL_INLINE bool kl_flow_proves(const struct kl_flow *f, const struct kl_sighting *at,
+			      const struct kl_segment *s)
+{
+	__u32 other = (at->side & 1) ^ 1;
+
+	return f->epoch != at->epoch && f->last_epoch[other] == at->epoch &&
+	       f->last_seq[other] == s->seq;
+}
+
+/*
+ * A bare acknowledgement of which nothing is told and nothing is kept that needs a time: most of
+ * them. Reading the clock costs more than all else that is done with it.
+ */
+KL_INLINE bool kl_flow_is_routine(const struct kl_conn *c, const struct kl_sighting *at,
+				  const struct kl_segment *s)
+{
+	const struct kl_flow *f = &c->flow[at->direction & 1];
+	const struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
+	__u32 side = at->side & 1;
+
+	if (s->payload_len || (s->flags & (KL_SYN | KL_FIN | KL_RST | KL_ACK)) != KL_ACK ||
+	    s->asks_again || s->duplicate_seen)
+		return false;
+	/* What proves its flow; a probe, its answer, and what may be a further copy of either. */
+	if (kl_flow_proves(f, at, s) || s->seq + 1 == f->end[side] || peer->probe_wait[side] ||
+	    (f->bare && f->bare_seq == s->seq))
+		return false;
+	if (!kl_is_near(at->side, at->direction))
+		return true;
+	/* It may acknowledge a keepalive or an answer for the first time, or once more. */
+	if ((peer->flags & KL_FLOW_AWAITED) || peer->joined_copies > 1)
+		return false;
+	return !(f->flags & (1 << side)) || !kl_seq_before(f->end[side], s->seq);
+}
+
 /*
  * Takes note of one segment (one sub-segment of an aggregate at a time: seq and payload_len are
  * its own). Call it after kl_flow_bare_kind(), which wants to know the state before.
@@ -317,19 +354,18 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 {
 	struct kl_flow *f = &c->flow[at->direction & 1];
 	struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
-	__u32 side = at->side & 1, other = side ^ 1;
+	__u32 side = at->side & 1;
 
 	if (kl_is_near(at->side, at->direction))
 		kl_flow_take_note(f, peer, at, s);
 	else if (s->payload_len || (s->flags & (KL_SYN | KL_FIN)))
 		kl_flow_await(f, at->now);
-	/* What the other side saw in an earlier epoch proves nothing about this one. */
-	if (f->last_epoch[other] == at->epoch && f->last_seq[other] == s->seq)
+	if (kl_flow_proves(f, at, s))
 		kl_flow_prove(f, at->now, at->epoch);
 	f->last_seq[side] = s->seq;
 	f->last_epoch[side] = at->epoch;
 	f->seen[side] = 1;
-	if (!kl_is_near(at->side, at->direction))
+	if (!kl_is_near(at->side, at->direction) && at->now)
 		f->far_ns = at->now;
 	if (!(s->flags & KL_RST)) {
 		__u32 end = s->seq + kl_seq_len(s->payload_len, s->flags);
@@ -367,5 +403,6 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 		f->closing |= s->flags & (KL_FIN | KL_RST);
 	else
 		f->ttl[side] = s->ttl;
-	c->seen_ns = at->now;
+	if (at->now)
+		c->seen_ns = at->now;
 }

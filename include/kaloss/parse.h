@@ -187,15 +187,18 @@ KL_INLINE bool kl_parse_addresses(const struct kl_frame *f, const struct kl_layo
 		ret->family = 4;
 		ret->ip_id = kl_be16(p + 4);
 		ret->ttl = p[8];
-		KL_MEMCPY(&ret->src[0], p + 12, 4);
-		KL_MEMCPY(&ret->dst[0], p + 16, 4);
+		kl_copy4(&ret->src[0], p + 12);
+		kl_copy4(&ret->dst[0], p + 16);
 	} else {
 		if (p + 40 > end)
 			return false;
 		ret->family = 6;
 		ret->ttl = p[7];
-		KL_MEMCPY(ret->src, p + 8, 16);
-		KL_MEMCPY(ret->dst, p + 24, 16);
+		KL_UNROLL
+		for (int i = 0; i < 4; i++) {
+			kl_copy4(&ret->src[i], p + 8 + 4 * i);
+			kl_copy4(&ret->dst[i], p + 24 + 4 * i);
+		}
 	}
 	return true;
 }
@@ -240,23 +243,21 @@ KL_INLINE void kl_parse_options(const __u8 *tcp, const __u8 *end, __u32 tcp_len,
 }
 
 /*
- * Parses the frame f. Fills *ret where it returns KL_SEGMENT, and what is known of it (addresses,
- * ports, seq; family is 0 in a later fragment) where it returns KL_FRAGMENT.
+ * Parses the frame f, of which kl_peek() said `parsed` and *l. Fills *ret where it returns
+ * KL_SEGMENT, and what is known of it (addresses, ports, seq; family is 0 in a later fragment) where
+ * it returns KL_FRAGMENT.
  */
-KL_INLINE enum kl_parsed kl_parse(const struct kl_frame *f, const volatile struct kl_ports *ports,
-				  struct kl_segment *ret)
+KL_INLINE enum kl_parsed kl_parse_laid_out(const struct kl_frame *f, enum kl_parsed parsed,
+					   const struct kl_layout *l, struct kl_segment *ret)
 {
 	const __u8 *data = f->data, *end = f->end, *p;
-	enum kl_parsed parsed;
-	struct kl_layout l;
 	__u32 tcp_len, headers_len;
 
 	KL_MEMSET(ret, 0, sizeof(*ret));
-	parsed = kl_peek(f, ports, &l);
-	if ((parsed != KL_SEGMENT && parsed != KL_FRAGMENT) || l.is_later_fragment)
+	if ((parsed != KL_SEGMENT && parsed != KL_FRAGMENT) || l->is_later_fragment)
 		return parsed;
-	p = data + l.l4_off;
-	if (p + KL_TCP_LEN > end)
+	p = data + l->l4_off;
+	if (data + KL_ETH_LEN > end || p + KL_TCP_LEN > end)
 		return KL_MALFORMED;
 	ret->sport = kl_be16(p);
 	ret->dport = kl_be16(p + 2);
@@ -264,25 +265,34 @@ KL_INLINE enum kl_parsed kl_parse(const struct kl_frame *f, const volatile struc
 	ret->ack = kl_be32(p + 8);
 	ret->flags = p[13] & 0x3f;
 	ret->window = kl_be16(p + 14);
-	ret->vlan = l.vlan;
-	KL_MEMCPY(ret->mac_dst, data, 6);
-	KL_MEMCPY(ret->mac_src, data + 6, 6);
+	ret->vlan = l->vlan;
+	kl_copy_mac(ret->mac_dst, data);
+	kl_copy_mac(ret->mac_src, data + 6);
 
 	tcp_len = (p[12] >> 4) * 4;
 	if (tcp_len < KL_TCP_LEN)
 		return KL_MALFORMED;
-	headers_len = l.l4_off - l.l3_off + tcp_len;
-	ret->payload_off = (__u16)(l.l4_off + tcp_len);
+	headers_len = l->l4_off - l->l3_off + tcp_len;
+	ret->payload_off = (__u16)(l->l4_off + tcp_len);
 	if (f->is_aggregate && parsed == KL_SEGMENT) {
 		if (ret->payload_off > f->wire_len)
 			return KL_MALFORMED;
 		ret->payload_len = f->wire_len - ret->payload_off;
 	} else {
-		if (l.l3_len < headers_len || l.l3_off + l.l3_len > f->wire_len)
+		if (l->l3_len < headers_len || l->l3_off + l->l3_len > f->wire_len)
 			return KL_MALFORMED;
-		ret->payload_len = l.l3_len - headers_len;
+		ret->payload_len = l->l3_len - headers_len;
 	}
 
 	kl_parse_options(p, end, tcp_len, ret);
-	return kl_parse_addresses(f, &l, ret) ? parsed : KL_MALFORMED;
+	return kl_parse_addresses(f, l, ret) ? parsed : KL_MALFORMED;
+}
+
+/* Parses the frame f. *ret is filled as kl_parse_laid_out() says. */
+KL_INLINE enum kl_parsed kl_parse(const struct kl_frame *f, const volatile struct kl_ports *ports,
+				  struct kl_segment *ret)
+{
+	struct kl_layout l;
+
+	return kl_parse_laid_out(f, kl_peek(f, ports, &l), &l, ret);
 }

@@ -132,7 +132,7 @@ struct kl_segment {
 	__u8 ttl;	     /* IPv4 time to live, IPv6 hop limit */
 	__u8 mac_src[6];
 	__u8 mac_dst[6];
-};
+} __attribute__((aligned(8))); /* cleared by words */
 
 /* A connection's two ends, told apart. The order of members is that of the seeded hash. */
 struct kl_endpoints {

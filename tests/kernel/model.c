@@ -132,7 +132,9 @@ static bool start(struct model *m, struct walk *w, struct kl_segment *s)
 		if (direction == KL_TO_CUCM)
 			memcpy(out->conn->next_mac, s->mac_dst, 6);
 	}
-	if (m->settings.idle && kl_is_near(side, direction))
+	if (kl_flow_is_routine(out->conn, &out->at, s))
+		out->at.now = 0;
+	else if (m->settings.idle && kl_is_near(side, direction))
 		out->at.silence = silence_of(m, w);
 	return true;
 }

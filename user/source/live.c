@@ -89,9 +89,8 @@ static uint32_t mac_buckets(const struct kl_live_config *config)
 
 static uint32_t conn_buckets(const struct kl_live_config *config)
 {
-	return round_up_pow2(config->connections > 2 * KL_CONN_LOAD
-				     ? config->connections / KL_CONN_LOAD
-				     : 2);
+	return round_up_pow2(
+		config->connections > 2 * KL_CONN_LOAD ? config->connections / KL_CONN_LOAD : 2);
 }
 
 static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)

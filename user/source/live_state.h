@@ -25,8 +25,8 @@ struct kl_forgotten {
 struct kl_live {
 	struct kaloss_bpf *skel;
 	struct ring_buffer *ring;
-	struct ring_buffer *arp_ring; /* NULL: switched off */
-	struct kl_sweep *sweep;	      /* mapped */
+	struct ring_buffer *arp_ring;	   /* NULL: switched off */
+	struct kl_sweep *sweep;		   /* mapped */
 	struct kl_conn_bucket *conn_index; /* mapped */
 	size_t conn_buckets;
 	struct kl_forgotten forgotten[2]; /* since the last sweep, and before it */
