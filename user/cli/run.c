@@ -132,7 +132,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 	const struct kl_join_entry *e = &j->entry;
 	uint8_t direction = e->key.len_direction & 1;
 	struct kl_run *w = arg;
-	const struct kl_session *session = kl_sessions_find(w->sessions, e->conn_id);
+	const struct kl_session *session = kl_sessions_peek(w->sessions, e->conn_id);
 	unsigned before;
 	struct kl_lost lost = {
 		.conn_id = e->conn_id,
@@ -201,7 +201,7 @@ static void watch_links(struct kl_run *w)
 
 static void forget(struct kl_run *w, uint64_t id)
 {
-	const struct kl_session *session = kl_sessions_find(w->sessions, id);
+	const struct kl_session *session = kl_sessions_peek(w->sessions, id);
 
 	kl_live_forget(w->live, id);
 	if (session && !w->keep_sessions)

@@ -350,7 +350,7 @@ void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 directio
 	struct kl_episode *ep;
 	struct kl_node *n;
 
-	HASH_FIND(hh, s->nodes, &id, sizeof(id), n);
+	n = kl_sessions_wake(s, kl_table_find(s->table, id));
 	if (!n)
 		return;
 	if (surely) {
