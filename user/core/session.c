@@ -449,10 +449,11 @@ static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl
 int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint8_t *payload,
 		     size_t len)
 {
-	struct kl_message message = {};
+	struct kl_message message;
 
-	if (e->type == KL_EVENT_PAYLOAD)
-		kl_read_message(payload, len, &message);
+	if (e->type != KL_EVENT_PAYLOAD)
+		return feed(s, e, NULL);
+	kl_read_message(payload, len, &message);
 	return feed(s, e, &message);
 }
 
@@ -467,7 +468,7 @@ static void forget_open_matters(struct kl_node *n)
 	for (int d = 0; d < KL_DIRECTIONS; d++) {
 		memset(n->flow[d].episode, 0, sizeof(n->flow[d].episode));
 		n->flow[d].last.time_ns = n->flow[d].before.time_ns = 0;
-		n->flow[d].hole.time_ns = 0;
+		n->flow[d].hole = (struct kl_hole){};
 	}
 	n->phone_ns = n->phone_before_ns = 0;
 	memset(n->late, 0, sizeof(n->late));

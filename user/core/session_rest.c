@@ -4,7 +4,7 @@
  * writes the member or reads it. A step says what is to be expected of its member, by members that
  * were gone through before.
  *
- * The bits (is it as expected?) and the bytes go into one stream: a word of 32 bits stands where its
+ * The bits (is it as expected?) and the bytes go into one stream: a word of 64 bits stands where its
  * first bit was needed, and the bytes since follow it. A number is told by its distance from what
  * was expected, with its sign in the lowest bit; the lowest three bits of its first byte say how many
  * bytes it has.
@@ -26,7 +26,7 @@ enum {
 struct coder {
 	uint8_t *at;
 	uint8_t *word_at; /* packing: where the bits go */
-	uint32_t word;
+	uint64_t word;
 	unsigned used; /* bits of the word */
 };
 
@@ -50,12 +50,12 @@ STEP void next_word(struct coder *c, bool packing)
 
 STEP uint32_t bits(struct coder *c, bool packing, uint32_t value, unsigned width)
 {
-	if (c->used + width > 32)
+	if (c->used + width > 64)
 		next_word(c, packing);
 	if (packing)
-		c->word |= value << c->used;
+		c->word |= (uint64_t)value << c->used;
 	else
-		value = c->word >> c->used & ((1U << width) - 1);
+		value = (uint32_t)(c->word >> c->used) & ((1U << width) - 1);
 	c->used += width;
 	return value;
 }
@@ -92,28 +92,39 @@ STEP uint64_t get_number(struct coder *c)
 
 /* ---- Members ---- */
 
-STEP uint64_t number(struct coder *c, bool packing, uint64_t value, uint64_t expected)
+STEP uint64_t far_number(struct coder *c, bool packing, uint64_t value, uint64_t expected)
 {
-	if (packing) {
-		uint64_t off = value - expected;
+	uint64_t off = value - expected;
 
-		bits(c, packing, off != 0, 1);
-		if (off)
-			put_number(c, off << 1 ^ -(off >> 63));
+	if (packing) {
+		put_number(c, off << 1 ^ -(off >> 63));
 		return value;
 	}
-	if (bits(c, packing, 0, 1)) {
-		uint64_t off = get_number(c);
+	off = get_number(c);
+	return expected + (off >> 1 ^ -(off & 1));
+}
 
-		return expected + (off >> 1 ^ -(off & 1));
-	}
+STEP uint64_t number(struct coder *c, bool packing, uint64_t value, uint64_t expected)
+{
+	if (bits(c, packing, value != expected, 1))
+		return far_number(c, packing, value, expected);
 	return expected;
 }
 
 /* A time, or 0 for none. */
 STEP uint64_t moment(struct coder *c, bool packing, uint64_t value, uint64_t expected)
 {
-	return bits(c, packing, value != 0, 1) ? number(c, packing, value, expected) : 0;
+	enum {
+		NONE,
+		AS_EXPECTED,
+		ANOTHER,
+	};
+	uint32_t what = !value ? NONE : value == expected ? AS_EXPECTED : ANOTHER;
+
+	what = bits(c, packing, what, 2);
+	if (what != ANOTHER)
+		return what == NONE ? 0 : expected;
+	return far_number(c, packing, value, expected);
 }
 
 /* A multiple of the unit, mostly. */
@@ -125,25 +136,28 @@ STEP uint64_t multiple(struct coder *c, bool packing, uint64_t value, uint64_t u
 	return number(c, packing, value, 0);
 }
 
+/* Is there anything but zeros? */
+STEP bool any(const void *value, size_t len)
+{
+	const uint8_t *at = value;
+	uint64_t all = 0;
+
+	for (; len >= sizeof(all); len -= sizeof(all), at += sizeof(all)) {
+		uint64_t word;
+
+		memcpy(&word, at, sizeof(word));
+		all |= word;
+	}
+	for (; len; len--)
+		all |= *at++;
+	return all;
+}
+
 /* Bytes without any order: all zero, or as they are. */
 STEP void bytes(struct coder *c, bool packing, void *value, size_t len)
 {
-	static const uint8_t zeros[16];
-
-	if (!bits(c, packing, packing && memcmp(value, zeros, len) != 0, 1))
+	if (!bits(c, packing, packing && any(value, len), 1))
 		return;
-	if (packing)
-		memcpy(c->at, value, len);
-	else
-		memcpy(value, c->at, len);
-	c->at += len;
-}
-
-STEP void text(struct coder *c, bool packing, char *value)
-{
-	size_t len = packing ? strlen(value) : 0;
-
-	len = number(c, packing, len, 0);
 	if (packing)
 		memcpy(c->at, value, len);
 	else
@@ -155,19 +169,41 @@ STEP void text(struct coder *c, bool packing, char *value)
 	((member) = (typeof(member))number(c, packing, (uint64_t)(member), (uint64_t)(expected)))
 #define MOMENT(member, expected) ((member) = moment(c, packing, member, expected))
 #define BITS(member, width) ((member) = (typeof(member))bits(c, packing, member, width))
+/* Does a part of it follow? Else all in it is as in a node that is new. */
+#define PART(condition) (bits(c, packing, packing && (condition), 1))
 #define BYTES(member) bytes(c, packing, &(member), sizeof(member))
+
+STEP void text(struct coder *c, bool packing, char *value)
+{
+	size_t len;
+
+	if (!PART(value[0]))
+		return;
+	len = number(c, packing, packing ? strlen(value) : 0, 16);
+	if (packing)
+		memcpy(c->at, value, len);
+	else
+		memcpy(value, c->at, len);
+	c->at += len;
+}
 
 /* ---- Whose it is ---- */
 
 STEP void walk_ends(struct coder *c, bool packing, struct kl_endpoints *ends)
 {
 	NUMBER(ends->family, 4);
-	for (int i = 0; i < 4; i++) {
+	BYTES(ends->phone[0]);
+	BYTES(ends->cucm[0]);
+	BYTES(ends->phone_port);
+	NUMBER(ends->cucm_port, 2000);
+	if (!PART(any(&ends->phone[1], 3 * sizeof(ends->phone[1])) ||
+		  any(&ends->cucm[1], 3 * sizeof(ends->cucm[1])) ||
+		  any(ends->pad, sizeof(ends->pad))))
+		return;
+	for (int i = 1; i < 4; i++) {
 		BYTES(ends->phone[i]);
 		BYTES(ends->cucm[i]);
 	}
-	BYTES(ends->phone_port);
-	NUMBER(ends->cucm_port, 2000);
 	BYTES(ends->pad);
 }
 
@@ -203,48 +239,54 @@ static void write_mac_name(const uint8_t mac[6], char *ret)
 
 STEP void walk_device(struct coder *c, bool packing, struct kl_session *s)
 {
+	char own[KL_DEVICE_NAME] = {};
 	uint8_t mac[6] = {};
 
-	if (!bits(c, packing, s->device[0] != '\0', 1))
+	if (!PART(s->device[0]))
 		return;
-	if (!bits(c, packing, packing && read_mac_name(s->device, mac), 1)) {
+	if (packing)
+		write_mac_name(s->mac, own);
+	/* Mostly it is made of the MAC address that its frames have. */
+	if (!PART(memcmp(own, s->device, sizeof(own)) != 0)) {
+		if (!packing)
+			write_mac_name(s->mac, s->device);
+		return;
+	}
+	if (!PART(read_mac_name(s->device, mac))) {
 		text(c, packing, s->device);
 		return;
 	}
-	/* Mostly that of its frames. */
-	if (!bits(c, packing, packing && !memcmp(mac, s->mac, sizeof(mac)), 1))
-		BYTES(mac);
-	else
-		memcpy(mac, s->mac, sizeof(mac));
+	BYTES(mac);
 	if (!packing)
 		write_mac_name(mac, s->device);
 }
 
-STEP void walk_session(struct coder *c, bool packing, struct kl_session *s)
+/* What most sessions have nothing of. */
+STEP void walk_rare(struct coder *c, bool packing, struct kl_session *s)
 {
-	NUMBER(s->seen_ns, 0);
-	NUMBER(s->start_ns, s->seen_ns);
+	if (!PART(s->closed_ns || s->lost_ns || s->vlan || s->failure[0] || s->expires_s ||
+		  s->tls_len || s->one_way || s->leaves || s->probable))
+		return;
 	MOMENT(s->closed_ns, s->seen_ns);
-	MOMENT(s->registered_ns, s->start_ns);
-	MOMENT(s->ok_ns, s->seen_ns);
 	MOMENT(s->lost_ns, s->seen_ns);
-	walk_ends(c, packing, &s->ends);
 	NUMBER(s->vlan, 0);
-	BYTES(s->mac);
-	BYTES(s->next_mac);
-	walk_device(c, packing, s);
-	text(c, packing, s->failure);
-	BITS(s->from_syn, 1);
+	NUMBER(s->expires_s, 0);
+	NUMBER(s->tls_len, 0);
 	BITS(s->one_way, 1);
 	BITS(s->leaves, 1);
 	BITS(s->probable, 1);
-	NUMBER(s->role, KL_ROLE_PRIMARY);
-	NUMBER(s->kind, KL_SCCP_KEEPALIVE);
-	NUMBER(s->expires_s, 0);
-	NUMBER(s->tls_len, 0);
+	text(c, packing, s->failure);
+}
+
+STEP void walk_counts(struct coder *c, bool packing, struct kl_session *s)
+{
 	NUMBER(s->keepalives, 0);
 	NUMBER(s->answered, s->keepalives);
 	NUMBER(s->acknowledged_only, s->keepalives - s->answered);
+	if (!PART(s->unacknowledged || s->acks_lost ||
+		  any(s->retransmissions, sizeof(s->retransmissions)) ||
+		  any(s->lost, sizeof(s->lost))))
+		return;
 	NUMBER(s->unacknowledged, 0);
 	NUMBER(s->acks_lost, 0);
 	for (int d = 0; d < KL_DIRECTIONS; d++) {
@@ -252,11 +294,33 @@ STEP void walk_session(struct coder *c, bool packing, struct kl_session *s)
 		for (int where = 0; where < KL_WHERES; where++)
 			NUMBER(s->lost[d][where], 0);
 	}
-	if (!bits(c, packing, s->forecast.made_ns || s->forecast.at_ns || s->forecast.growing, 1))
+}
+
+STEP void walk_forecast(struct coder *c, bool packing, struct kl_forecast *f, uint64_t seen_ns)
+{
+	if (!PART(f->made_ns || f->at_ns || f->growing))
 		return;
-	NUMBER(s->forecast.made_ns, s->seen_ns);
-	NUMBER(s->forecast.at_ns, s->seen_ns);
-	BITS(s->forecast.growing, 1);
+	NUMBER(f->made_ns, seen_ns);
+	NUMBER(f->at_ns, seen_ns);
+	BITS(f->growing, 1);
+}
+
+STEP void walk_session(struct coder *c, bool packing, struct kl_session *s)
+{
+	NUMBER(s->seen_ns, 0);
+	NUMBER(s->start_ns, s->seen_ns);
+	MOMENT(s->registered_ns, s->start_ns);
+	MOMENT(s->ok_ns, s->seen_ns);
+	walk_ends(c, packing, &s->ends);
+	BYTES(s->mac);
+	BYTES(s->next_mac);
+	walk_device(c, packing, s);
+	BITS(s->from_syn, 1);
+	NUMBER(s->role, KL_ROLE_PRIMARY);
+	NUMBER(s->kind, KL_SCCP_KEEPALIVE);
+	walk_rare(c, packing, s);
+	walk_counts(c, packing, s);
+	walk_forecast(c, packing, &s->forecast, s->seen_ns);
 }
 
 /* ---- Its keepalives ---- */
@@ -265,47 +329,94 @@ STEP void walk_schedule(struct coder *c, bool packing, struct kl_schedule *q, ui
 			uint32_t keepalives, bool adds_up)
 {
 	MOMENT(q->last_ns, keepalive_ns);
-	NUMBER(q->gap_us, 0);
 	q->told_us[0] = (uint32_t)multiple(c, packing, q->told_us[0], 1000000, 0);
 	q->told_us[1] = (uint32_t)multiple(c, packing, q->told_us[1], 1000000, 0);
 	NUMBER(q->period_us, q->told_us[0]);
 	MOMENT(q->due_ns, q->last_ns + q->period_us * KL_NS_PER_US);
-	NUMBER(q->late_us, 0);
 	NUMBER(q->jitter_us, KL_SCHEDULE_JITTER_MIN_US);
 	NUMBER(q->seen, keepalives - 1);
 	for (uint32_t i = 0; i < KL_SCHEDULE_INTERVALS; i++)
 		NUMBER(q->recent_us[i], i < q->seen ? (uint32_t)q->period_us : 0);
-	NUMBER(q->unclean, 0);
+	BITS(q->measured, 1);
+	if (PART(q->source != KL_PERIOD_LEARNT || q->slips != (adds_up ? 1 : -1))) {
+		NUMBER(q->source, KL_PERIOD_LEARNT);
+		NUMBER(q->slips, adds_up ? 1 : -1);
+	} else if (!packing) {
+		q->source = KL_PERIOD_LEARNT;
+		q->slips = adds_up ? 1 : -1;
+	}
+	if (!PART(q->gap_us || q->late_us || q->grown_us || q->unclean || q->doublings ||
+		  q->late_run || q->was_lost || q->was_late || q->anchored))
+		return;
+	NUMBER(q->gap_us, 0);
+	NUMBER(q->late_us, 0);
 	NUMBER(q->grown_us, 0);
-	NUMBER(q->source, KL_PERIOD_LEARNT);
+	NUMBER(q->unclean, 0);
 	NUMBER(q->doublings, 0);
 	NUMBER(q->late_run, 0);
-	NUMBER(q->slips, adds_up ? 1 : -1);
 	BITS(q->was_lost, 1);
 	BITS(q->was_late, 1);
-	BITS(q->measured, 1);
 	BITS(q->anchored, 1);
+}
+
+/* Which slots of a histogram are in use: from the first one up to before the end. */
+STEP void find_slots(const struct kl_answers *a, uint32_t *ret_from, uint32_t *ret_end)
+{
+	enum {
+		AT_ONCE = sizeof(uint64_t) / sizeof(a->slot[0])
+	};
+	uint32_t from = 0, end = KL_ANSWERS_SLOTS;
+
+	_Static_assert(KL_ANSWERS_SLOTS % AT_ONCE == 0, "looked at some at once");
+	while (end && !any(&a->slot[end - AT_ONCE], sizeof(uint64_t)))
+		end -= AT_ONCE;
+	while (from < end && !any(&a->slot[from], sizeof(uint64_t)))
+		from += AT_ONCE;
+	*ret_from = from;
+	*ret_end = end;
+}
+
+/* A bit for each slot, and one or two bytes for each that is not empty. */
+STEP void walk_slots(struct coder *c, bool packing, struct kl_answers *a)
+{
+	uint32_t from = 0, end = 0, all = 0;
+	unsigned len;
+
+	if (packing)
+		find_slots(a, &from, &end);
+	from = bits(c, packing, from, 7);
+	end = bits(c, packing, end, 7);
+	for (uint32_t i = from; packing && i < end; i++)
+		all |= a->slot[i];
+	len = 1 + bits(c, packing, all > UINT8_MAX, 1);
+	for (uint32_t i = from; i < end; i += 4) {
+		uint32_t filled = 0;
+
+		for (uint32_t k = 0; packing && k < 4; k++)
+			filled |= (uint32_t)(a->slot[i + k] != 0) << k;
+		for (filled = bits(c, packing, filled, 4); filled; filled &= filled - 1) {
+			uint16_t *slot = &a->slot[i + (uint32_t)__builtin_ctz(filled)];
+
+			/* (The lower byte comes first.) */
+			if (packing)
+				memcpy(c->at, slot, sizeof(*slot));
+			else
+				*slot = (uint16_t)(c->at[0] | (len > 1 ? c->at[1] << 8 : 0));
+			c->at += len;
+		}
+	}
 }
 
 STEP void walk_answers(struct coder *c, bool packing, struct kl_answers *a, uint32_t answered)
 {
-	uint32_t from = 0, end = KL_ANSWERS_SLOTS;
-
 	NUMBER(a->count, answered);
 	BYTES(a->mean_us);
 	NUMBER(a->max_us, 0);
-	NUMBER(a->normal_gives_up, 0);
-	NUMBER(a->delayed_gives_up, 0);
-	if (packing) {
-		while (end && !a->slot[end - 1])
-			end--;
-		while (from < end && !a->slot[from])
-			from++;
+	if (PART(a->normal_gives_up || a->delayed_gives_up)) {
+		NUMBER(a->normal_gives_up, 0);
+		NUMBER(a->delayed_gives_up, 0);
 	}
-	from = bits(c, packing, from, 7);
-	end = bits(c, packing, end, 7);
-	for (uint32_t i = from; i < end; i++)
-		NUMBER(a->slot[i], 0);
+	walk_slots(c, packing, a);
 }
 
 /* ---- Its segments ---- */
@@ -314,7 +425,7 @@ STEP void walk_answers(struct coder *c, bool packing, struct kl_answers *a, uint
 STEP void walk_heard(struct coder *c, bool packing, struct kl_heard *h, uint64_t before_ns,
 		     uint64_t expected_ms)
 {
-	if (!bits(c, packing, h->time_ns || h->known, 1))
+	if (!PART(h->time_ns || h->known))
 		return;
 	h->known = bits(c, packing, h->known, 2) & 3;
 	h->time_ns = before_ns -
@@ -325,17 +436,29 @@ STEP void walk_heard(struct coder *c, bool packing, struct kl_heard *h, uint64_t
 STEP void walk_last(struct coder *c, bool packing, struct kl_last *l, const struct kl_last *like,
 		    uint64_t expected_ns, uint64_t expected_ms)
 {
-	if (!bits(c, packing, l->time_ns || l->len || l->seq || l->kind, 1))
+	uint32_t seq;
+
+	if (!PART(l->time_ns || l->len || l->seq || l->kind))
 		return;
 	MOMENT(l->time_ns, expected_ns);
-	NUMBER(l->len, like->len);
-	NUMBER(l->seq, (uint32_t)(like->seq - l->len));
-	NUMBER(l->missed, like->missed);
-	NUMBER(l->peer_missed, like->peer_missed);
-	NUMBER(l->kind, like->kind);
 	BITS(l->acked, 1);
 	BITS(l->got_through, 1);
 	walk_heard(c, packing, &l->heard, l->time_ns, expected_ms);
+	seq = like->seq - like->len;
+	if (PART(l->len != like->len || l->seq != seq || l->missed != like->missed ||
+		 l->peer_missed != like->peer_missed || l->kind != like->kind)) {
+		NUMBER(l->len, like->len);
+		NUMBER(l->seq, seq);
+		NUMBER(l->missed, like->missed);
+		NUMBER(l->peer_missed, like->peer_missed);
+		NUMBER(l->kind, like->kind);
+	} else if (!packing) {
+		l->len = like->len;
+		l->seq = seq;
+		l->missed = like->missed;
+		l->peer_missed = like->peer_missed;
+		l->kind = like->kind;
+	}
 }
 
 STEP uint32_t silence_ms(const struct kl_last *l)
@@ -346,14 +469,19 @@ STEP uint32_t silence_ms(const struct kl_last *l)
 STEP void walk_recent(struct coder *c, bool packing, struct kl_recent *r,
 		      const struct kl_recent *like)
 {
-	if (!bits(c, packing, r->copy != 0, 1))
+	if (!PART(r->seq != like->seq || r->len != like->len || r->copy != like->copy ||
+		  r->known[0] != like->known[0] || r->idle_ms[0] != like->idle_ms[0] ||
+		  r->known[1] || r->idle_ms[1])) {
+		if (!packing)
+			*r = *like;
 		return;
-	NUMBER(r->copy, 1);
+	}
+	NUMBER(r->copy, like->copy);
 	NUMBER(r->len, like->len);
 	NUMBER(r->seq, like->seq);
 	NUMBER(r->known[0], like->known[0]);
 	NUMBER(r->idle_ms[0], like->idle_ms[0]);
-	if (!bits(c, packing, r->known[1] || r->idle_ms[1], 1))
+	if (!PART(r->known[1] || r->idle_ms[1]))
 		return;
 	NUMBER(r->known[1], 0);
 	NUMBER(r->idle_ms[1], 0);
@@ -367,6 +495,7 @@ STEP void walk_recents(struct coder *c, bool packing, struct kl_flow_story *f)
 		if (i < 2) {
 			const struct kl_last *l = i ? &f->before : &f->last;
 
+			like.copy = l->time_ns != 0;
 			like.seq = l->seq;
 			like.len = l->len;
 			like.known[0] = l->heard.known;
@@ -375,12 +504,14 @@ STEP void walk_recents(struct coder *c, bool packing, struct kl_flow_story *f)
 		walk_recent(c, packing, &f->recent[i], &like);
 		like = f->recent[i];
 		like.seq -= like.len;
+		like.known[1] = 0;
+		like.idle_ms[1] = 0;
 	}
 }
 
 STEP void walk_episode(struct coder *c, bool packing, struct kl_episode *e)
 {
-	if (!bits(c, packing, e->first_ns || e->last_ns || e->seq || e->copies, 1))
+	if (!PART(e->copies))
 		return;
 	NUMBER(e->first_ns, 0);
 	NUMBER(e->last_ns, e->first_ns);
@@ -411,7 +542,7 @@ STEP void walk_episode(struct coder *c, bool packing, struct kl_episode *e)
 
 STEP void walk_hole(struct coder *c, bool packing, struct kl_hole *h)
 {
-	if (!bits(c, packing, h->time_ns || h->seq || h->len || h->copies, 1))
+	if (!PART(h->time_ns))
 		return;
 	NUMBER(h->time_ns, 0);
 	BYTES(h->seq);
@@ -424,6 +555,9 @@ STEP void walk_hole(struct coder *c, bool packing, struct kl_hole *h)
 /* What happens now and then. */
 STEP void walk_matters(struct coder *c, bool packing, struct kl_flow_story *f, uint64_t seen_ns)
 {
+	if (!PART(f->again_ns || f->rto_ns || f->quiet_odd || f->late_odd || f->hole.time_ns ||
+		  f->episode[0].copies || f->episode[1].copies))
+		return;
 	MOMENT(f->again_ns, seen_ns);
 	NUMBER(f->rto_ns, 0);
 	NUMBER(f->quiet_odd, 0);
@@ -439,10 +573,12 @@ STEP void walk_lates(struct coder *c, bool packing, struct kl_node *n)
 	const struct kl_last *like = &f->last;
 	struct kl_last older;
 
+	if (!PART(n->late[0].time_ns))
+		return;
 	for (int i = 0; i < KL_LATE_KEPT; i++) {
 		struct kl_late *l = &n->late[i];
 
-		if (!bits(c, packing, l->time_ns || l->late_us || l->told || l->silent, 1))
+		if (!PART(any(l, sizeof(*l))))
 			continue;
 		MOMENT(l->time_ns, like->time_ns);
 		NUMBER(l->late_us, 0);
@@ -471,6 +607,8 @@ STEP void walk_lates(struct coder *c, bool packing, struct kl_node *n)
 STEP void walk_growth(struct coder *c, bool packing, struct kl_growth *g, uint64_t keepalive_ns)
 {
 	MOMENT(g->at_ns, keepalive_ns);
+	if (!PART(g->delay_us || g->before_us || g->doublings || g->sure))
+		return;
 	NUMBER(g->delay_us, 0);
 	NUMBER(g->before_us, 0);
 	NUMBER(g->doublings, 0);
@@ -479,10 +617,8 @@ STEP void walk_growth(struct coder *c, bool packing, struct kl_growth *g, uint64
 
 STEP void walk_tls(struct coder *c, bool packing, struct kl_node *n)
 {
-	if (!bits(c, packing,
-		  n->tls_len[0] || n->tls_len[1] || n->tls_ns[0] || n->tls_ns[1] ||
-			  n->tls_interval_us[0] || n->tls_interval_us[1],
-		  1))
+	if (!PART(any(n->tls_ns, sizeof(n->tls_ns)) || any(n->tls_len, sizeof(n->tls_len)) ||
+		  any(n->tls_interval_us, sizeof(n->tls_interval_us))))
 		return;
 	for (int i = 0; i < 2; i++) {
 		MOMENT(n->tls_ns[i], n->session.seen_ns);
@@ -549,8 +685,10 @@ STEP void walk(struct coder *c, bool packing, struct kl_node *n)
 	MOMENT(n->answer_due_ns, asked->last.time_ns);
 	walk_growth(c, packing, &n->growth, asked->last.time_ns);
 	walk_lates(c, packing, n);
-	MOMENT(n->gap_ns, s->seen_ns);
-	MOMENT(n->given_up_ns, s->seen_ns);
+	if (PART(n->gap_ns || n->given_up_ns)) {
+		MOMENT(n->gap_ns, s->seen_ns);
+		MOMENT(n->given_up_ns, s->seen_ns);
+	}
 	walk_tls(c, packing, n);
 	walk_matters(c, packing, asked, s->seen_ns);
 	walk_matters(c, packing, answer, s->seen_ns);
