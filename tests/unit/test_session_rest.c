@@ -61,6 +61,8 @@ static struct kl_event event_of(struct dice *d, uint32_t number)
 		.own_numbers = phone & 1,
 		.idle_ms = phone & 2 ? KL_IDLE_NONE : below(d, 40000),
 		.phone_mac = { 0, 0x24, 0x14, 0, 0, (uint8_t)phone },
+		.next_mac = { 2, 0, 0, 0, 0, (uint8_t)below(d, 2) },
+		.vlan = phone % 3 ? 0 : 100,
 	};
 
 	if (!odd)
@@ -69,6 +71,7 @@ static struct kl_event event_of(struct dice *d, uint32_t number)
 	if (e.type == KL_EVENT_PAYLOAD || (e.type == KL_EVENT_CLOSE && below(d, 8)))
 		e.type = KL_EVENT_RETRANSMISSION;
 	e.time_ns += below(d, 3000) * KL_NS_PER_MS;
+	e.tcp_flags = below(d, 2) ? KL_ACK : KL_SYN;
 	e.note = (uint8_t)below(d, 256);
 	e.step = (uint8_t)below(d, 10);
 	e.copy = (uint16_t)(2 + below(d, 3));
@@ -96,6 +99,19 @@ static struct kl_message message_of(struct dice *d)
 	if (below(d, 2))
 		strncpy(ret.failure, "TCP-timeout", sizeof(ret.failure) - 1);
 	return ret;
+}
+
+static void meet(struct kl_sessions *s, const struct kl_event *e, bool both_ways)
+{
+	struct kl_conn conn = { .ends = e->ends,
+				.created_ns = e->time_ns - 5000 * KL_NS_PER_MS,
+				.seen_ns = e->time_ns,
+				.next_mac = { 2, 0, 0, 0, 0, 7 } };
+	bool one_way;
+
+	conn.flow[KL_TO_CUCM].seen[KL_ACCESS] = true;
+	conn.flow[KL_TO_PHONE].seen[KL_CUCM] = both_ways;
+	cr_assert_eq(kl_sessions_meet(s, e->conn_id, &conn, e->time_ns, &one_way), 0);
 }
 
 /* One step of a history: an event, what a tick does, or what the kernel's table says. */
@@ -126,6 +142,9 @@ static void step(struct kl_sessions *s, struct dice *d, uint32_t number)
 		/* (Which pins it.) */
 		if (kl_sessions_find(s, e.conn_id))
 			cr_assert_eq(kl_sessions_find(s, e.conn_id)->id, e.conn_id);
+		return;
+	case 6:
+		meet(s, &e, below(d, 2));
 		return;
 	default:
 		cr_assert_eq(kl_sessions_feed(s, &e, NULL, 0), 0);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/session_rest.h"
 #include "core/session_state.h"
 
 /* How long a connection may be seen in one direction before that says something. */
@@ -514,15 +515,15 @@ static bool is_one_way(const struct kl_conn *conn)
 	       is_seen(&conn->flow[KL_TO_CUCM]) != is_seen(&conn->flow[KL_TO_PHONE]);
 }
 
-/* Is there nothing new in it? */
-static bool knows(const struct kl_node *n, const struct kl_conn *conn)
+/* Is there nothing new in it? Asked for all of them now and then: no session is woken for it. */
+static bool is_known(const struct kl_place *p, const struct kl_conn *conn)
 {
+	const uint8_t *known = p->awake ? p->node->session.next_mac : kl_rest_next_mac(p->rest);
 	uint8_t next_mac[6];
 
-	memcpy(next_mac, n->session.next_mac, sizeof(next_mac));
+	memcpy(next_mac, known, sizeof(next_mac));
 	take_mac(next_mac, conn->next_mac);
-	return !memcmp(next_mac, n->session.next_mac, sizeof(next_mac)) &&
-	       (n->session.one_way || !is_one_way(conn));
+	return !memcmp(next_mac, known, sizeof(next_mac)) && !is_one_way(conn);
 }
 
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
@@ -530,12 +531,11 @@ int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *c
 {
 	bool closing = conn->flow[KL_TO_CUCM].closing || conn->flow[KL_TO_PHONE].closing;
 	uint32_t place = kl_table_find(s->table, id);
-	struct kl_node scratch, *node = NULL;
+	struct kl_node *node;
 	struct kl_endpoints ends;
 
 	*ret_one_way = false;
-	if (conn->flags & KL_CONN_ALIAS ||
-	    (place && knows(kl_table_look(s->table, place, &scratch), conn)))
+	if (conn->flags & KL_CONN_ALIAS || (place && is_known(kl_table_at(s->table, place), conn)))
 		return 0;
 	node = kl_sessions_wake(s, place);
 	if (place && !node)

@@ -313,7 +313,6 @@ STEP void walk_session(struct coder *c, bool packing, struct kl_session *s)
 	MOMENT(s->ok_ns, s->seen_ns);
 	walk_ends(c, packing, &s->ends);
 	BYTES(s->mac);
-	BYTES(s->next_mac);
 	walk_device(c, packing, s);
 	BITS(s->from_syn, 1);
 	NUMBER(s->role, KL_ROLE_PRIMARY);
@@ -694,13 +693,18 @@ STEP void walk(struct coder *c, bool packing, struct kl_node *n)
 	walk_matters(c, packing, answer, s->seen_ns);
 }
 
-/* ---- Records: how much memory they have, and then the stream ---- */
+/* ---- Records ---- */
+
+struct head {
+	uint16_t room; /* of the whole record */
+	uint8_t next_mac[6];
+};
 
 void *kl_rest_pack(struct kl_node *n, void *before)
 {
 	uint8_t buffer[RECORD_MAX];
-	struct coder c = { .at = buffer + sizeof(uint16_t) };
-	uint16_t room = 0;
+	struct coder c = { .at = buffer + sizeof(struct head) };
+	struct head head = {};
 	size_t len;
 	void *rest;
 
@@ -709,18 +713,19 @@ void *kl_rest_pack(struct kl_node *n, void *before)
 	memcpy(c.word_at, &c.word, sizeof(c.word));
 	len = (size_t)(c.at - buffer);
 	if (before)
-		memcpy(&room, before, sizeof(room));
-	if (len > room || len + REUSE_SLACK < room) {
+		memcpy(&head, before, sizeof(head));
+	if (len > head.room || len + REUSE_SLACK < head.room) {
 		/* What malloc() has in its pieces, without what it keeps for itself. */
-		room = (uint16_t)(((len + 7) | 15) - 7);
-		rest = malloc(room);
+		head.room = (uint16_t)(((len + 7) | 15) - 7);
+		rest = malloc(head.room);
 		if (!rest)
 			return NULL;
 		free(before);
 	} else {
 		rest = before;
 	}
-	memcpy(buffer, &room, sizeof(room));
+	memcpy(head.next_mac, n->session.next_mac, sizeof(head.next_mac));
+	memcpy(buffer, &head, sizeof(head));
 	memcpy(rest, buffer, len);
 	return rest;
 }
@@ -729,12 +734,18 @@ void kl_rest_unpack(const void *rest, struct kl_node *ret)
 {
 	/* (A number is read with what is behind it.) */
 	uint8_t buffer[RECORD_MAX + sizeof(uint64_t)];
-	struct coder c = { .at = buffer + sizeof(uint16_t) };
-	uint16_t room;
+	struct coder c = { .at = buffer + sizeof(struct head) };
+	struct head head;
 
-	memcpy(&room, rest, sizeof(room));
-	memcpy(buffer, rest, room);
+	memcpy(&head, rest, sizeof(head));
+	memcpy(buffer, rest, head.room);
 	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->session.next_mac, head.next_mac, sizeof(head.next_mac));
 	next_word(&c, false);
 	walk(&c, false, ret);
+}
+
+const uint8_t *kl_rest_next_mac(const void *rest)
+{
+	return (const uint8_t *)rest + offsetof(struct head, next_mac);
 }

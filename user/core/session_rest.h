@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 struct kl_node;
 
 /*
@@ -16,3 +18,6 @@ void *kl_rest_pack(struct kl_node *n, void *before);
 
 /* All but what the table knows: its place, its id and its record. */
 void kl_rest_unpack(const void *rest, struct kl_node *ret);
+
+/* session.next_mac, which is asked for more often than anything happens. */
+const uint8_t *kl_rest_next_mac(const void *rest);
