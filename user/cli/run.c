@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/run.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -540,6 +541,8 @@ int kl_run(struct kl_run *w)
 {
 	int r;
 
+	/* What loading the programs took is not needed any more: a third of the heap. */
+	malloc_trim(0);
 	kl_live_start(w->live);
 	read_clocks(w);
 	w->start_ns = w->tick_ns = w->sweep_ns = w->walk_ns = w->now_ns;
