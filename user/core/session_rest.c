@@ -207,13 +207,13 @@ STEP void walk_ends(struct coder *c, bool packing, struct kl_endpoints *ends)
 	BYTES(ends->pad);
 }
 
-static const char mac_prefix[] = "SEP";
+static const char mac_prefix[3] = { 'S', 'E', 'P' };
 static const char digits[] = "0123456789ABCDEF";
 
 /* A name that is made of a MAC address. */
 static bool read_mac_name(const char *name, uint8_t ret_mac[6])
 {
-	if (memcmp(name, mac_prefix, 3))
+	if (memcmp(name, mac_prefix, sizeof(mac_prefix)))
 		return false;
 	for (int i = 0; i < 12; i++) {
 		char digit = name[3 + i];
@@ -232,7 +232,7 @@ static bool read_mac_name(const char *name, uint8_t ret_mac[6])
 
 static void write_mac_name(const uint8_t mac[6], char *ret)
 {
-	memcpy(ret, mac_prefix, 3);
+	memcpy(ret, mac_prefix, sizeof(mac_prefix));
 	for (int i = 0; i < 12; i++)
 		ret[3 + i] = digits[i % 2 ? mac[i / 2] & 15 : mac[i / 2] >> 4];
 }
