@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * session-cost: what the sessions cost: memory of one, time for an event, and time for an advance
- * of 250 ms with 1 000, 10 000 and 100 000 of them. All of them send keepalives every 30 s, evenly
- * spread, each answered. Times are told as such and as ratios, for machines differ.
+ * of 250 ms with 1 000, 10 000 and 100 000 of them. All of them have names and MAC addresses, and
+ * send keepalives every 30 s, evenly spread but for their jitter, each answered after some
+ * milliseconds, which the phone acknowledges. Times are told as such and as ratios, for machines
+ * differ.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,29 +54,79 @@ struct cost {
 	long bytes;
 };
 
-/* One tick's keepalives and answers. Returns how many events that were. */
+static uint32_t below(uint32_t n)
+{
+	static uint64_t state = 88172645463325252ULL;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 16) % n;
+}
+
+/* When the phone registers: its name. */
+static void name_phone(struct kl_sessions *s, struct kl_event *e)
+{
+	struct kl_message message = { .type = KL_MESSAGE_REGISTER };
+
+	snprintf(message.device, sizeof(message.device), "SEP%02X%02X%02X%02X%02X%02X",
+		 e->phone_mac[0], e->phone_mac[1], e->phone_mac[2], e->phone_mac[3],
+		 e->phone_mac[4], e->phone_mac[5]);
+	e->type = KL_EVENT_PAYLOAD;
+	if (kl_sessions_learn(s, e, &message))
+		abort();
+}
+
+/* One tick's keepalives, answers and acknowledgements. Returns how many events that were. */
 static unsigned beat(struct kl_sessions *s, unsigned count, unsigned tick, __u64 now)
 {
-	struct kl_event e = { .steps = 200, .own_numbers = true, .ends.family = 4 };
 	unsigned events = 0, round = tick / PERIOD_TICKS;
 
-	for (unsigned i = tick % PERIOD_TICKS; i < count; i += PERIOD_TICKS, events += 2) {
-		e.conn_id = i + 1;
-		e.ends.phone[0] = i;
-		e.ends.cucm_port = 2000;
-		e.time_ns = now + i % 997 * 100 * KL_NS_PER_US;
+	for (unsigned i = tick % PERIOD_TICKS; i < count; i += PERIOD_TICKS, events += 3) {
+		struct kl_event e = {
+			.conn_id = kl_mix(0, i + 1),
+			.ends = { .phone = { i },
+				  .cucm = { 0x0a020001 },
+				  .phone_port = (__u16)(49152 + i % 16384),
+				  .cucm_port = 2000,
+				  .family = 4 },
+			.phone_mac = { 0, 0x24, 0x14, (__u8)(i >> 16), (__u8)(i >> 8), (__u8)i },
+			.next_mac = { 2, 0, 0, 0, 0, 1 },
+			.time_ns = now + below(TICK_NS),
+			.direction = KL_TO_CUCM,
+			.kind = KL_SCCP_KEEPALIVE,
+			.payload_len = 12,
+			.note = KL_NOTE_QUIET,
+			.seq = i * 7919 + 12 * round,
+			.missed = (__u16)i,
+			.peer_missed = (__u16)(i >> 3),
+			.steps = 200,
+			.own_numbers = true,
+			.idle_ms = 29700 + below(500),
+		};
+
+		if (!round)
+			name_phone(s, &e);
 		e.type = KL_EVENT_SEGMENT;
-		e.direction = KL_TO_CUCM;
-		e.kind = KL_SCCP_KEEPALIVE;
-		e.payload_len = 12;
-		e.note = KL_NOTE_QUIET;
-		e.seq = 12 * round;
 		feed(s, &e);
-		e.time_ns += KL_NS_PER_MS;
+		e.joined_end = e.seq + 12;
+		e.time_ns += 300000 + below(1U << (18 + below(6)));
 		e.direction = KL_TO_PHONE;
+		e.side = KL_CUCM;
 		e.kind = KL_SCCP_KEEPALIVE_ACK;
 		e.note = KL_NOTE_ACKS;
-		e.joined_end = 12 * round + 12;
+		e.seq = i * 104729 + 12 * round;
+		e.missed = (__u16)(i >> 3);
+		e.peer_missed = (__u16)i;
+		e.idle_ms = below(3);
+		feed(s, &e);
+		e.joined_end = e.seq + 12;
+		e.time_ns += KL_NS_PER_MS + below(1U << 20);
+		e.type = KL_EVENT_ACK;
+		e.direction = KL_TO_CUCM;
+		e.side = KL_ACCESS;
+		e.kind = KL_OTHER;
+		e.payload_len = 0;
 		feed(s, &e);
 	}
 	return events;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/run.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,7 +133,7 @@ static void take_loss(const struct kl_judged *j, void *arg)
 	const struct kl_join_entry *e = &j->entry;
 	uint8_t direction = e->key.len_direction & 1;
 	struct kl_run *w = arg;
-	const struct kl_session *session = kl_sessions_find(w->sessions, e->conn_id);
+	const struct kl_session *session = kl_sessions_peek(w->sessions, e->conn_id);
 	unsigned before;
 	struct kl_lost lost = {
 		.conn_id = e->conn_id,
@@ -201,7 +202,7 @@ static void watch_links(struct kl_run *w)
 
 static void forget(struct kl_run *w, uint64_t id)
 {
-	const struct kl_session *session = kl_sessions_find(w->sessions, id);
+	const struct kl_session *session = kl_sessions_peek(w->sessions, id);
 
 	kl_live_forget(w->live, id);
 	if (session && !w->keep_sessions)
@@ -540,6 +541,8 @@ int kl_run(struct kl_run *w)
 {
 	int r;
 
+	/* What loading the programs took is not needed any more: a third of the heap. */
+	malloc_trim(0);
 	kl_live_start(w->live);
 	read_clocks(w);
 	w->start_ns = w->tick_ns = w->sweep_ns = w->walk_ns = w->now_ns;

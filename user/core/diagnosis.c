@@ -152,7 +152,7 @@ static int list_lost(struct kl_diagnosis *d, const struct kl_paired *p, uint64_t
 		     struct kl_lost **ret)
 {
 	const struct kl_endpoints *ends = &p->ends[p->ends[KL_ACCESS].family ? KL_ACCESS : KL_CUCM];
-	const struct kl_session *session = kl_sessions_find(d->sessions, p->conn_id);
+	const struct kl_session *session = kl_sessions_peek(d->sessions, p->conn_id);
 	struct kl_lost *lost;
 	int r = add_lost(d, ret);
 

@@ -5,10 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/session_rest.h"
 #include "core/session_state.h"
 
 /* How long a connection may be seen in one direction before that says something. */
 #define ONE_WAY_NS (2000 * KL_NS_PER_MS)
+
+enum {
+	/* What is told of a keepalive comes while fewer others send theirs. */
+	AWAKE_USUALLY = 64,
+};
 
 const char *kl_role_name(enum kl_role role)
 {
@@ -35,8 +41,9 @@ int kl_sessions_new(const struct kl_sessions_config *config, struct kl_sessions 
 		s->config.sip_grace_ns = KL_SIP_GRACE_NS;
 	if (!s->config.sccp_missed)
 		s->config.sccp_missed = KL_SCCP_MISSED_MAX;
-	if (kl_phones_new(&s->phones)) {
-		free(s);
+	if (kl_phones_new(&s->phones) ||
+	    kl_table_new(config->awake ? config->awake : AWAKE_USUALLY, &s->table)) {
+		kl_sessions_free(s);
 		return -ENOMEM;
 	}
 	*ret = s;
@@ -45,44 +52,44 @@ int kl_sessions_new(const struct kl_sessions_config *config, struct kl_sessions 
 
 void kl_sessions_free(struct kl_sessions *s)
 {
-	struct kl_node *node, *next;
-
 	if (!s)
 		return;
-	HASH_ITER(hh, s->nodes, node, next)
-	{
-		HASH_DEL(s->nodes, node);
-		free(node);
-	}
+	kl_table_free(s->table);
 	kl_phones_free(s->phones);
 	free(s);
 }
 
 /* ---- What is waited for ---- */
 
-static void stop_waiting(struct kl_sessions *s, struct kl_node *n)
+static struct kl_chain *wheel_of(struct kl_sessions *s, uint64_t wake_ns)
 {
-	if (!n->wake_ns)
+	return &s->wheel[wake_ns / KL_WHEEL_TICK_NS % KL_WHEEL_SLOTS];
+}
+
+static void stop_waiting(struct kl_sessions *s, uint32_t place)
+{
+	struct kl_place *p = kl_table_at(s->table, place);
+
+	if (!p->wake_ns)
 		return;
-	DL_DELETE2(s->wheel[n->wheel], n, wheel_prev, wheel_next);
-	n->wake_ns = 0;
+	kl_chain_remove(s->table, wheel_of(s, p->wake_ns), KL_BY_WAKE, place);
+	p->wake_ns = 0;
 }
 
 /* Beyond the wheel's reach, it is looked at in between and waits on. */
-static void wait_until(struct kl_sessions *s, struct kl_node *n, uint64_t wake_ns)
+static void wait_until(struct kl_sessions *s, uint32_t place, uint64_t wake_ns)
 {
 	uint64_t reach_ns = s->wheel_ns + (KL_WHEEL_SLOTS - 2) * KL_WHEEL_TICK_NS;
 
-	stop_waiting(s, n);
+	stop_waiting(s, place);
 	if (!wake_ns)
 		return;
 	if (wake_ns < s->wheel_ns)
 		wake_ns = s->wheel_ns;
 	if (wake_ns > reach_ns)
 		wake_ns = reach_ns;
-	n->wake_ns = wake_ns;
-	n->wheel = (uint32_t)(wake_ns / KL_WHEEL_TICK_NS % KL_WHEEL_SLOTS);
-	DL_APPEND2(s->wheel[n->wheel], n, wheel_prev, wheel_next);
+	kl_table_at(s->table, place)->wake_ns = wake_ns;
+	kl_chain_append(s->table, wheel_of(s, wake_ns), KL_BY_WAKE, place);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -94,7 +101,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static void wait_again(struct kl_sessions *s, struct kl_node *n)
 {
-	wait_until(s, n, earlier(kl_forecast_wake_ns(s, n), kl_loss_wake_ns(n)));
+	wait_until(s, n->place, earlier(kl_forecast_wake_ns(s, n), kl_loss_wake_ns(n)));
 }
 
 static void look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
@@ -102,6 +109,16 @@ static void look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
 	kl_loss_settle(s, n, now_ns);
 	kl_forecast_look(s, n, now_ns);
 	wait_again(s, n);
+}
+
+static void wake_up(struct kl_sessions *s, uint32_t place, uint64_t wake_ns, uint64_t now_ns)
+{
+	struct kl_node *n = wake_ns <= now_ns ? kl_table_wake(s->table, place) : NULL;
+
+	if (n)
+		look(s, n, now_ns);
+	else /* Without memory it is judged later. */
+		wait_until(s, place, wake_ns <= now_ns ? now_ns + KL_WHEEL_TICK_NS : wake_ns);
 }
 
 void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns)
@@ -114,20 +131,19 @@ void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns)
 		slots = now_ns / KL_WHEEL_TICK_NS - s->wheel_ns / KL_WHEEL_TICK_NS + 1;
 	for (uint64_t i = 0; i < slots && i < KL_WHEEL_SLOTS; i++) {
 		uint64_t slot = s->wheel_ns / KL_WHEEL_TICK_NS + i;
-		struct kl_node *due = s->wheel[slot % KL_WHEEL_SLOTS], *n, *next;
+		struct kl_chain *due = &s->wheel[slot % KL_WHEEL_SLOTS];
+		uint32_t place = due->first;
 
 		/* What is not due yet goes back, perhaps into this very slot. */
-		s->wheel[slot % KL_WHEEL_SLOTS] = NULL;
-		DL_FOREACH_SAFE2(due, n, next, wheel_next)
-		{
-			uint64_t wake_ns = n->wake_ns;
+		*due = (struct kl_chain){};
+		while (place) {
+			struct kl_place *p = kl_table_at(s->table, place);
+			uint32_t next = p->link[KL_BY_WAKE].after;
+			uint64_t wake_ns = p->wake_ns;
 
-			DL_DELETE2(due, n, wheel_prev, wheel_next);
-			n->wake_ns = 0;
-			if (wake_ns <= now_ns)
-				look(s, n, now_ns);
-			else
-				wait_until(s, n, wake_ns);
+			p->wake_ns = 0;
+			wake_up(s, place, wake_ns, now_ns);
+			place = next;
 		}
 	}
 	if (now_ns > s->wheel_ns)
@@ -136,34 +152,55 @@ void kl_sessions_advance(struct kl_sessions *s, uint64_t now_ns)
 
 /* ---- The table ---- */
 
-static struct kl_node *find(const struct kl_sessions *s, uint64_t id)
-{
-	struct kl_node *node;
-
-	HASH_FIND(hh, s->nodes, &id, sizeof(id), node);
-	return node;
-}
-
-const struct kl_session *kl_sessions_find(const struct kl_sessions *s, uint64_t id)
-{
-	struct kl_node *node = find(s, id);
-
-	return node ? &node->session : NULL;
-}
-
 static int count_phone(struct kl_sessions *s, const struct kl_session *session, int by)
 {
 	return kl_phones_count_session(s->phones, &session->ends, session->device, by);
 }
 
-static void drop(struct kl_sessions *s, struct kl_node *n)
+static void drop(struct kl_sessions *s, uint32_t place)
 {
-	if (!n->session.closed_ns)
-		count_phone(s, &n->session, -1);
-	stop_waiting(s, n);
-	DL_DELETE(s->order, n);
-	HASH_DEL(s->nodes, n);
-	free(n);
+	struct kl_node scratch;
+	const struct kl_session *session = &kl_table_look(s->table, place, &scratch)->session;
+
+	if (!session->closed_ns)
+		count_phone(s, session, -1);
+	stop_waiting(s, place);
+	kl_table_remove(s->table, place);
+}
+
+/* It makes room. */
+static void evict(struct kl_sessions *s, uint32_t place)
+{
+	struct kl_node scratch;
+
+	if (!kl_table_look(s->table, place, &scratch)->session.closed_ns)
+		s->evicted++;
+	drop(s, place);
+}
+
+struct kl_node *kl_sessions_wake(struct kl_sessions *s, uint32_t place)
+{
+	struct kl_node *n = place ? kl_table_wake(s->table, place) : NULL;
+
+	if (place && !n)
+		evict(s, place);
+	return n;
+}
+
+const struct kl_session *kl_sessions_find(const struct kl_sessions *s, uint64_t id)
+{
+	uint32_t place = kl_table_find(s->table, id);
+	struct kl_node *n = place ? kl_table_pin(s->table, place) : NULL;
+
+	return n ? &n->session : NULL;
+}
+
+const struct kl_session *kl_sessions_peek(const struct kl_sessions *s, uint64_t id)
+{
+	uint32_t place = kl_table_find(s->table, id);
+	struct kl_node *n = place ? kl_table_wake(s->table, place) : NULL;
+
+	return n ? &n->session : NULL;
 }
 
 static void clear(struct kl_node *n, uint64_t now_ns)
@@ -194,32 +231,26 @@ static struct kl_node *add(struct kl_sessions *s, uint64_t id, const struct kl_e
 {
 	struct kl_node *n;
 
-	while (s->config.max && HASH_COUNT(s->nodes) >= s->config.max && s->order) {
-		if (!s->order->session.closed_ns)
-			s->evicted++;
-		drop(s, s->order);
-	}
-	n = calloc(1, sizeof(*n));
+	while (s->config.max && s->table->count >= s->config.max)
+		evict(s, s->table->event.first);
+	n = kl_table_add(s->table, id);
 	if (!n)
 		return NULL;
-	n->session.id = id;
 	n->session.ends = *ends;
 	clear(n, now_ns);
 	if (count_phone(s, &n->session, 1)) {
-		free(n);
+		kl_table_remove(s->table, n->place);
 		return NULL;
 	}
-	HASH_ADD(hh, s->nodes, session.id, sizeof(n->session.id), n);
-	DL_APPEND(s->order, n);
 	return n;
 }
 
 void kl_sessions_remove(struct kl_sessions *s, uint64_t id)
 {
-	struct kl_node *node = find(s, id);
+	uint32_t place = kl_table_find(s->table, id);
 
-	if (node)
-		drop(s, node);
+	if (place)
+		drop(s, place);
 }
 
 /* ---- Starts and ends ---- */
@@ -287,7 +318,7 @@ static void close_session(struct kl_sessions *s, struct kl_node *n, const struct
 
 void kl_sessions_time_out(struct kl_sessions *s, uint64_t id, uint64_t now_ns)
 {
-	struct kl_node *node = find(s, id);
+	struct kl_node *node = kl_sessions_wake(s, kl_table_find(s->table, id));
 
 	if (node)
 		end_session(s, node, now_ns, KL_BY_UNKNOWN, KL_HOW_TIMEOUT, NULL);
@@ -345,11 +376,30 @@ static void tell_segment(struct kl_sessions *s, const struct kl_node *n, const s
 	kl_tell(s, &story);
 }
 
+static bool is_due(const struct kl_sessions *s, const struct kl_node *n, uint64_t now_ns)
+{
+	uint64_t wake_ns = kl_table_at(s->table, n->place)->wake_ns;
+
+	return wake_ns && wake_ns <= now_ns;
+}
+
+/* It is the one that was heard last. */
+static void move_last(struct kl_table *t, uint32_t place)
+{
+	if (t->event.last == place)
+		return;
+	kl_chain_remove(t, &t->event, KL_BY_EVENT, place);
+	kl_chain_append(t, &t->event, KL_BY_EVENT, place);
+}
+
 static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl_message *message)
 {
-	struct kl_node *n = find(s, e->conn_id);
+	uint32_t place = kl_table_find(s->table, e->conn_id);
+	struct kl_node *n = kl_sessions_wake(s, place);
 	int r = 0, opened = 0;
 
+	if (place && !n)
+		return -ENOMEM;
 	if (e->type == KL_EVENT_OPEN || (!n && e->type != KL_EVENT_CLOSE)) {
 		opened = open_session(s, &n, e);
 		if (opened < 0)
@@ -361,12 +411,11 @@ static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl
 	if (opened)
 		tell_start(s, n);
 	/* What was due before this event is judged by what was known before it. */
-	if (n->wake_ns && n->wake_ns <= e->time_ns)
+	if (is_due(s, n, e->time_ns))
 		look(s, n, e->time_ns);
 	if (e->time_ns > n->session.seen_ns)
 		n->session.seen_ns = e->time_ns;
-	DL_DELETE(s->order, n);
-	DL_APPEND(s->order, n);
+	move_last(s->table, n->place);
 	if (n->session.closed_ns)
 		return 0;
 
@@ -401,10 +450,11 @@ static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl
 int kl_sessions_feed(struct kl_sessions *s, const struct kl_event *e, const uint8_t *payload,
 		     size_t len)
 {
-	struct kl_message message = {};
+	struct kl_message message;
 
-	if (e->type == KL_EVENT_PAYLOAD)
-		kl_read_message(payload, len, &message);
+	if (e->type != KL_EVENT_PAYLOAD)
+		return feed(s, e, NULL);
+	kl_read_message(payload, len, &message);
 	return feed(s, e, &message);
 }
 
@@ -419,7 +469,7 @@ static void forget_open_matters(struct kl_node *n)
 	for (int d = 0; d < KL_DIRECTIONS; d++) {
 		memset(n->flow[d].episode, 0, sizeof(n->flow[d].episode));
 		n->flow[d].last.time_ns = n->flow[d].before.time_ns = 0;
-		n->flow[d].hole.time_ns = 0;
+		n->flow[d].hole = (struct kl_hole){};
 	}
 	n->phone_ns = n->phone_before_ns = 0;
 	memset(n->late, 0, sizeof(n->late));
@@ -428,17 +478,29 @@ static void forget_open_matters(struct kl_node *n)
 	kl_schedule_gap(&n->session.schedule);
 }
 
+static void take_gap(struct kl_sessions *s, struct kl_node *n)
+{
+	forget_open_matters(n);
+	n->gap_ns = s->gap_ns;
+	/* It is not known what reached the server meanwhile: nothing is held to be overdue. */
+	if (n->session.ok_ns)
+		n->session.ok_ns = s->gap_ns;
+	kl_forecast_look(s, n, s->gap_ns);
+	wait_again(s, n);
+}
+
 void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns)
 {
+	uint32_t place = s->table->beginning.first;
+
 	s->gap_ns = now_ns;
-	for (struct kl_node *n = s->nodes; n; n = n->hh.next) {
-		forget_open_matters(n);
-		n->gap_ns = now_ns;
-		/* It is not known what reached the server meanwhile: nothing is held to be overdue. */
-		if (n->session.ok_ns)
-			n->session.ok_ns = now_ns;
-		kl_forecast_look(s, n, now_ns);
-		wait_again(s, n);
+	while (place) {
+		uint32_t next = kl_table_at(s->table, place)->link[KL_BY_BEGINNING].after;
+		struct kl_node *n = kl_sessions_wake(s, place);
+
+		if (n)
+			take_gap(s, n);
+		place = next;
 	}
 }
 
@@ -447,16 +509,37 @@ static bool is_seen(const struct kl_flow *f)
 	return f->seen[KL_ACCESS] || f->seen[KL_CUCM];
 }
 
+static bool is_one_way(const struct kl_conn *conn)
+{
+	return conn->seen_ns > conn->created_ns + ONE_WAY_NS &&
+	       is_seen(&conn->flow[KL_TO_CUCM]) != is_seen(&conn->flow[KL_TO_PHONE]);
+}
+
+/* Is there nothing new in it? Asked for all of them now and then: no session is woken for it. */
+static bool is_known(const struct kl_place *p, const struct kl_conn *conn)
+{
+	const uint8_t *known = p->awake ? p->node->session.next_mac : kl_rest_next_mac(p->rest);
+	uint8_t next_mac[6];
+
+	memcpy(next_mac, known, sizeof(next_mac));
+	take_mac(next_mac, conn->next_mac);
+	return !memcmp(next_mac, known, sizeof(next_mac)) && !is_one_way(conn);
+}
+
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
 		     uint64_t now_ns, bool *ret_one_way)
 {
 	bool closing = conn->flow[KL_TO_CUCM].closing || conn->flow[KL_TO_PHONE].closing;
-	struct kl_node *node = find(s, id);
+	uint32_t place = kl_table_find(s->table, id);
+	struct kl_node *node;
 	struct kl_endpoints ends;
 
 	*ret_one_way = false;
-	if (conn->flags & KL_CONN_ALIAS)
+	if (conn->flags & KL_CONN_ALIAS || (place && is_known(kl_table_at(s->table, place), conn)))
 		return 0;
+	node = kl_sessions_wake(s, place);
+	if (place && !node)
+		return -ENOMEM;
 	if (!node && !closing) {
 		kl_conn_ends(conn, &ends);
 		node = add(s, id, &ends, now_ns);
@@ -469,8 +552,7 @@ int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *c
 	}
 	if (node)
 		take_mac(node->session.next_mac, conn->next_mac);
-	if (node && !node->session.one_way && conn->seen_ns > conn->created_ns + ONE_WAY_NS &&
-	    is_seen(&conn->flow[KL_TO_CUCM]) != is_seen(&conn->flow[KL_TO_PHONE])) {
+	if (node && !node->session.one_way && is_one_way(conn)) {
 		node->session.one_way = true;
 		*ret_one_way = true;
 	}
@@ -484,7 +566,7 @@ size_t kl_sessions_phones(const struct kl_sessions *s)
 
 size_t kl_sessions_count(const struct kl_sessions *s)
 {
-	return HASH_COUNT(s->nodes);
+	return s->table->count;
 }
 
 uint64_t kl_sessions_evicted(const struct kl_sessions *s)
@@ -504,6 +586,9 @@ uint64_t kl_sessions_inferred_retransmissions(const struct kl_sessions *s, __u32
 
 void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, void *arg)
 {
-	for (const struct kl_node *n = s->nodes; n; n = n->hh.next)
-		visit(&n->session, arg);
+	const struct kl_table *t = s->table;
+	struct kl_node scratch;
+
+	for (uint32_t i = t->beginning.first; i; i = kl_table_at(t, i)->link[KL_BY_BEGINNING].after)
+		visit(&kl_table_look(t, i, &scratch)->session, arg);
 }

@@ -6,8 +6,8 @@
  * their time, told the time by them and by kl_sessions_advance(); what it finds out goes to a
  * handler. All times are of the events' clock.
  *
- * A struct kl_sessions owns its sessions; a pointer to one is valid until the next call that may
- * remove it (feed, meet, remove, evict).
+ * A struct kl_sessions owns its sessions; a pointer to one is valid until the next event of its own,
+ * or the next call that may remove it (feed, meet, remove, evict).
  */
 #pragma once
 
@@ -172,6 +172,7 @@ typedef bool (*kl_story_doubt)(const struct kl_story *story, void *arg);
 
 struct kl_sessions_config {
 	size_t max;	       /* sessions; the longest silent one makes room. 0: no bound */
+	uint32_t awake;	       /* sessions that are kept at hand: time for memory. 0: enough */
 	uint64_t deadline_ns;  /* of the join */
 	uint64_t sip_grace_ns; /* 0: KL_SIP_GRACE_NS */
 	uint32_t sccp_missed;  /* 0: KL_SCCP_MISSED_MAX */
@@ -229,8 +230,10 @@ void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns);
 int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *conn,
 		     uint64_t now_ns, bool *ret_one_way);
 
-/* NULL: not known. */
+/* NULL: not known, or no memory. */
 const struct kl_session *kl_sessions_find(const struct kl_sessions *s, uint64_t id);
+/* The same, of many: it is valid until the next call only, and costs no more memory meanwhile. */
+const struct kl_session *kl_sessions_peek(const struct kl_sessions *s, uint64_t id);
 /* It fell silent: its end is told, if it had none. */
 void kl_sessions_time_out(struct kl_sessions *s, uint64_t id, uint64_t now_ns);
 void kl_sessions_remove(struct kl_sessions *s, uint64_t id);
@@ -245,7 +248,7 @@ uint64_t kl_sessions_inferred(const struct kl_sessions *s, __u32 direction, enum
 uint64_t kl_sessions_inferred_retransmissions(const struct kl_sessions *s, __u32 direction);
 
 typedef void (*kl_session_visitor)(const struct kl_session *session, void *arg);
-/* All sessions, in the order in which they began. */
+/* All sessions, in the order in which they began. A pointer to one is the visitor's only. */
 void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, void *arg);
 
 const char *kl_role_name(enum kl_role role);

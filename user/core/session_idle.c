@@ -73,13 +73,14 @@ bool kl_sessions_idle_of(const struct kl_sessions *s, uint64_t id, uint32_t dire
 			 uint32_t len, unsigned copy, uint64_t *ret_idle_ns,
 			 enum kl_idle_known *ret_known)
 {
+	uint32_t place = kl_table_find(s->table, id);
 	const struct kl_recent *r;
 	struct kl_node *n;
 	int at = copy > 1;
 
 	*ret_idle_ns = 0;
 	*ret_known = KL_IDLE_UNKNOWN;
-	HASH_FIND(hh, s->nodes, &id, sizeof(id), n);
+	n = place ? kl_table_wake(s->table, place) : NULL;
 	r = n ? find_recent(&n->flow[direction & 1], seq, len) : NULL;
 	if (!r || !copy || (at && r->copy != copy) || r->known[at] == KL_IDLE_UNKNOWN)
 		return false;

@@ -298,8 +298,7 @@ static void judge(struct kl_sessions *s, struct kl_node *n, __u32 direction, str
 	const char *why = evidence_of_loss(n, ep, direction);
 	struct kl_episode was = *ep;
 
-	ep->copies = 0;
-	ep->settle_ns = 0;
+	*ep = (struct kl_episode){};
 	if (was.undecided || !kl_kind_is_joined(was.kind) || crossed < 2)
 		return;
 	if (was.numbered && lost > crossed - arrived(&was))
@@ -350,7 +349,7 @@ void kl_sessions_lost_between(struct kl_sessions *s, uint64_t id, __u32 directio
 	struct kl_episode *ep;
 	struct kl_node *n;
 
-	HASH_FIND(hh, s->nodes, &id, sizeof(id), n);
+	n = kl_sessions_wake(s, kl_table_find(s->table, id));
 	if (!n)
 		return;
 	if (surely) {

@@ -475,7 +475,7 @@ static unsigned missing_answers(struct kl_node *n, const struct kl_event *e)
 static void other_first_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
 	struct kl_flow_story *f = &n->flow[e->direction & 1];
-	struct kl_story story = unseen(n, e, 0);
+	struct kl_story story;
 	unsigned missing;
 
 	if (kl_is_acked_already(e) || !kl_kind_is_answer(e->kind))
@@ -493,6 +493,7 @@ static void other_first_copy(struct kl_sessions *s, struct kl_node *n, const str
 	missing = missing_answers(n, e);
 	if (!missing)
 		return;
+	story = unseen(n, e, 0);
 	snprintf(
 		story.text, sizeof(story.text),
 		"its sender left out %u packet%s just before it, and it was not what comes with an "

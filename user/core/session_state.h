@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files session*.c share, and nobody else includes: a session with what it takes to judge
- * the next event, and the table. Each file owns its part of the rules:
+ * the next event, and all of them. A new member is also one in session_rest.c. Each file owns its part
+ * of the rules:
  *
- *   session.c          the table, its order and bounds, starts and ends
+ *   session.c          the order of events, bounds, starts and ends
+ *   session_table.c    where they are kept
+ *   session_rest.c     in how few bytes, between their events
  *   session_keepalive.c  roles, schedules, answers: what a first copy means
  *   session_loss_near.c  losses before the near side
  *   session_loss_far.c   losses beyond the far one
@@ -13,9 +16,7 @@
 #pragma once
 
 #include "core/session.h"
-
-#include <uthash.h>
-#include <utlist.h>
+#include "core/session_table.h"
 
 /* The times of more copies than this are not kept: their losses are told with the last one's. */
 enum {
@@ -130,7 +131,7 @@ struct kl_node {
 	struct kl_flow_story flow[KL_DIRECTIONS];
 	struct kl_late late[KL_LATE_KEPT]; /* the last ones, newest first */
 	struct kl_growth growth;
-	struct kl_heard heard;	  /* before the event that is being judged */
+	struct kl_heard heard;	  /* before the event that is being judged, and only then */
 	uint64_t phone_ns;	  /* when the phone's last event was; 0: none since a gap */
 	uint64_t phone_before_ns; /* and the one before that */
 	uint64_t gap_ns;      /* since when, after a gap, nothing is inferred; 0: there is no gap */
@@ -138,13 +139,12 @@ struct kl_node {
 	uint64_t tls_ns[2];   /* candidates for the keepalive under TLS */
 	uint32_t tls_len[2];
 	uint32_t tls_interval_us[2];
-	uint64_t answer_due_ns;	     /* of the outstanding keepalive: when it was asked; 0: none */
-	uint64_t wake_ns;	     /* 0: nothing to wait for */
-	uint32_t wheel;		     /* slot, where wake_ns is set */
-	bool clean_sample;	     /* since the last timeout a segment was acknowledged at once */
-	struct kl_node *prev, *next; /* by last event */
-	struct kl_node *wheel_prev, *wheel_next;
-	UT_hash_handle hh;
+	uint64_t answer_due_ns; /* of the outstanding keepalive: when it was asked; 0: none */
+	bool clean_sample;	/* since the last timeout a segment was acknowledged at once */
+	/* The table's: */
+	bool pinned;
+	uint32_t place;
+	void *rest; /* the record it was woken from; NULL: none yet */
 };
 
 enum {
@@ -154,9 +154,8 @@ enum {
 
 struct kl_sessions {
 	struct kl_sessions_config config;
-	struct kl_node *nodes;
-	struct kl_node *order; /* longest silent first */
-	struct kl_node *wheel[KL_WHEEL_SLOTS];
+	struct kl_table *table;
+	struct kl_chain wheel[KL_WHEEL_SLOTS];
 	uint64_t wheel_ns; /* everything before was looked at */
 	uint64_t gap_ns;   /* when something may last not have been seen; 0: never */
 	struct kl_phones *phones;
@@ -203,6 +202,10 @@ static inline bool kl_is_acked_already(const struct kl_event *e)
 
 /* A delay below this is no timeout of any stack, be it in a lab. */
 #define KL_TIMEOUT_MIN_NS (15 * KL_NS_PER_MS)
+
+/* session.c */
+/* To go on with its events. NULL: place is 0; or there is no memory, and then it is forgotten. */
+struct kl_node *kl_sessions_wake(struct kl_sessions *s, uint32_t place);
 
 /* session_keepalive.c */
 void kl_session_segment(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e);

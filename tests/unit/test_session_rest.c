@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sessions at rest: whatever happens, a session that was packed and unpacked is the same to the last
+ * bit; and what is told does not depend on how many of them are awake. The histories are by chance,
+ * and seeded.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/session_rest.h"
+#include "core/session_state.h"
+#include "util/cleanup.h"
+
+enum {
+	PHONES = 40,
+	EVENTS = 60000,
+	SHARE = 16, /* one event of so many is odd in any way */
+};
+
+struct dice {
+	uint64_t state;
+};
+
+static uint32_t below(struct dice *d, uint32_t n)
+{
+	d->state ^= d->state << 13;
+	d->state ^= d->state >> 7;
+	d->state ^= d->state << 17;
+	return (uint32_t)(d->state >> 16) % n;
+}
+
+static const uint8_t kinds[] = { KL_SCCP_KEEPALIVE, KL_SIP_REGISTER, KL_CRLF_PING, KL_TLS_RECORD };
+
+/* Keepalives of 30 s and their answers, retransmissions, and now and then anything else. */
+static struct kl_event event_of(struct dice *d, uint32_t number)
+{
+	uint32_t phone = number / 2 % PHONES, round = number / 2 / PHONES;
+	bool answer = number & 1, odd = !below(d, SHARE);
+	uint8_t kind = kinds[phone % sizeof(kinds)];
+	struct kl_event e = {
+		.time_ns = (5000 + round * 30ULL) * 1000 * KL_NS_PER_MS +
+			   phone * 700 * KL_NS_PER_MS + answer * KL_NS_PER_MS + below(d, 900000),
+		.conn_id = phone + 1,
+		.ends = { .phone = { 0x0a010000 + phone },
+			  .cucm = { 0x0a020001 },
+			  .phone_port = (uint16_t)(50000 + phone),
+			  .cucm_port = kind == KL_TLS_RECORD ? 5061 : 2000,
+			  .family = phone % 5 ? 4 : 6 },
+		.type = KL_EVENT_SEGMENT,
+		.direction = answer ? KL_TO_PHONE : KL_TO_CUCM,
+		.side = answer ? KL_CUCM : KL_ACCESS,
+		.kind = answer ? KL_SCCP_KEEPALIVE_ACK : kind,
+		.payload_len = 12,
+		.seq = 12 * round,
+		.ack = 12 * round + 12,
+		.joined_end = 12 * round + 12,
+		.note = answer ? KL_NOTE_ACKS | KL_NOTE_SACK : KL_NOTE_QUIET,
+		.tcp_flags = KL_ACK,
+		.steps = 200,
+		.own_numbers = phone & 1,
+		.idle_ms = phone & 2 ? KL_IDLE_NONE : below(d, 40000),
+		.phone_mac = { 0, 0x24, 0x14, 0, 0, (uint8_t)phone },
+		.next_mac = { 2, 0, 0, 0, 0, (uint8_t)below(d, 2) },
+		.vlan = phone % 3 ? 0 : 100,
+	};
+
+	if (!odd)
+		return e;
+	e.type = (uint8_t)(1 + below(d, KL_EVENT_TYPES - 1));
+	if (e.type == KL_EVENT_PAYLOAD || (e.type == KL_EVENT_CLOSE && below(d, 8)))
+		e.type = KL_EVENT_RETRANSMISSION;
+	e.time_ns += below(d, 3000) * KL_NS_PER_MS;
+	e.tcp_flags = below(d, 2) ? KL_ACK : KL_SYN;
+	e.note = (uint8_t)below(d, 256);
+	e.step = (uint8_t)below(d, 10);
+	e.copy = (uint16_t)(2 + below(d, 3));
+	e.gap_ns = below(d, 2000) * KL_NS_PER_MS;
+	e.crossed = (uint16_t)below(d, 4);
+	e.missed = (uint16_t)below(d, 65536);
+	e.owed = (uint8_t)below(d, 4);
+	e.owed_us = below(d, 400000);
+	e.seq += below(d, 3) ? 0 : below(d, 100);
+	e.payload_len += below(d, 3) ? 0 : below(d, 1400);
+	return e;
+}
+
+static struct kl_message message_of(struct dice *d)
+{
+	static const char *const names[] = { "SEP002414000001", "SEP00241400000G",
+					     "ATA0024140000010", "x", "SEP0024140000011" };
+	struct kl_message ret = {
+		.type = (uint8_t)below(d, KL_MESSAGE_TYPES),
+		.keepalive_s = below(d, 2) * 30,
+		.expires_s = below(d, 2) * 120,
+	};
+
+	strncpy(ret.device, names[below(d, KL_COUNT(names))], sizeof(ret.device) - 1);
+	if (below(d, 2))
+		strncpy(ret.failure, "TCP-timeout", sizeof(ret.failure) - 1);
+	return ret;
+}
+
+static void meet(struct kl_sessions *s, const struct kl_event *e, bool both_ways)
+{
+	struct kl_conn conn = { .ends = e->ends,
+				.created_ns = e->time_ns - 5000 * KL_NS_PER_MS,
+				.seen_ns = e->time_ns,
+				.next_mac = { 2, 0, 0, 0, 0, 7 } };
+	bool one_way;
+
+	conn.flow[KL_TO_CUCM].seen[KL_ACCESS] = true;
+	conn.flow[KL_TO_PHONE].seen[KL_CUCM] = both_ways;
+	cr_assert_eq(kl_sessions_meet(s, e->conn_id, &conn, e->time_ns, &one_way), 0);
+}
+
+/* One step of a history: an event, what a tick does, or what the kernel's table says. */
+static void step(struct kl_sessions *s, struct dice *d, uint32_t number)
+{
+	struct kl_event e = event_of(d, number);
+	struct kl_message message = message_of(d);
+
+	switch (below(d, 400)) {
+	case 0:
+		e.type = KL_EVENT_PAYLOAD;
+		cr_assert_eq(kl_sessions_learn(s, &e, &message), 0);
+		return;
+	case 1:
+		kl_sessions_remove(s, 1 + below(d, PHONES));
+		return;
+	case 2:
+		kl_sessions_lost_between(s, e.conn_id, e.direction, e.seq, e.payload_len, 1, true);
+		return;
+	case 3:
+		if (!below(d, 20))
+			kl_sessions_gap(s, e.time_ns);
+		return;
+	case 4:
+		kl_sessions_time_out(s, e.conn_id, e.time_ns);
+		return;
+	case 5:
+		/* (Which pins it.) */
+		if (kl_sessions_find(s, e.conn_id))
+			cr_assert_eq(kl_sessions_find(s, e.conn_id)->id, e.conn_id);
+		return;
+	case 6:
+		meet(s, &e, below(d, 2));
+		return;
+	default:
+		cr_assert_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+		kl_sessions_advance(s, e.time_ns);
+		return;
+	}
+}
+
+/* ---- To the last bit ---- */
+
+static void check_rest(const struct kl_table *t, uint32_t place)
+{
+	struct kl_node awake, again;
+	void *rest;
+
+	awake = *kl_table_look(t, place, &again);
+	/* What is not the record's business. */
+	awake.heard = (struct kl_heard){};
+	awake.session.id = 0;
+	awake.place = 0;
+	awake.pinned = false;
+	awake.rest = NULL;
+	rest = kl_rest_pack(&awake, NULL);
+	cr_assert(rest);
+	kl_rest_unpack(rest, &again);
+	free(rest);
+	cr_assert(!memcmp(&awake, &again, sizeof(awake)));
+}
+
+Test(session_rest, is_the_same_to_the_last_bit)
+{
+	struct kl_sessions_config config = { .deadline_ns = 1000 * KL_NS_PER_MS,
+					     .two_sided = true,
+					     .awake = PHONES };
+	struct dice dice = { 0x243f6a8885a308d3 };
+	struct kl_sessions *s;
+	uint32_t place;
+
+	cr_assert_eq(kl_sessions_new(&config, &s), 0);
+	for (uint32_t i = 0; i < EVENTS; i++) {
+		step(s, &dice, i);
+		place = kl_table_find(s->table, i / 2 % PHONES + 1);
+		if (place)
+			check_rest(s->table, place);
+	}
+	kl_sessions_free(s);
+}
+
+/* Whatever its numbers are: also such as no event would make of them. */
+Test(session_rest, holds_any_numbers)
+{
+	struct dice dice = { 0x13198a2e03707344 };
+
+	for (int i = 0; i < 2000; i++) {
+		struct kl_node node = {}, again;
+		uint32_t *words = (uint32_t *)&node.session.schedule.last_ns;
+		void *rest;
+
+		/* The ends and times, members without padding or flags between them. */
+		for (size_t k = 0; k < sizeof(node.session.ends) / 4; k++)
+			((uint32_t *)&node.session.ends)[k] = below(&dice, 2) * below(&dice, ~0U);
+		for (size_t k = 0; k < offsetof(struct kl_schedule, unclean) / 4; k++)
+			words[k] = below(&dice, 3) ? below(&dice, ~0U) << below(&dice, 32) : 0;
+		for (size_t k = 0; k < KL_ANSWERS_SLOTS; k++)
+			node.session.answers.slot[k] = (uint16_t)(below(&dice, 2) *
+								  below(&dice, 65536));
+		node.session.seen_ns = (uint64_t)below(&dice, ~0U) << below(&dice, 64);
+		node.session.start_ns = (uint64_t)below(&dice, ~0U) << below(&dice, 64);
+		node.session.answers.mean_us = (double)below(&dice, ~0U) / 7;
+		rest = kl_rest_pack(&node, NULL);
+		cr_assert(rest);
+		kl_rest_unpack(rest, &again);
+		cr_assert(!memcmp(&node, &again, sizeof(node)));
+		free(rest);
+	}
+}
+
+/* ---- However many are awake ---- */
+
+struct told {
+	uint64_t hash;
+	unsigned stories;
+};
+
+static void mix(struct told *t, uint64_t word)
+{
+	t->hash = kl_mix(t->hash, word);
+}
+
+static void hear(const struct kl_story *story, void *arg)
+{
+	struct told *t = arg;
+
+	t->stories++;
+	mix(t, (uint64_t)story->type << 32 | story->session->id);
+	mix(t, story->time_ns);
+	mix(t, story->seq);
+	mix(t, story->late_ns);
+	mix(t, story->idle_ns);
+	mix(t, story->at_ns);
+	mix(t, story->session->schedule.period_us);
+	for (const char *c = story->text; *c; c++)
+		mix(t, (uint8_t)*c);
+}
+
+static void look(const struct kl_session *session, void *arg)
+{
+	struct told *t = arg;
+
+	mix(t, session->id);
+	mix(t, session->keepalives);
+	mix(t, (uint64_t)session->answers.mean_us);
+	mix(t, kl_answers_quantile(&session->answers, 0.99));
+	mix(t, session->lost[KL_TO_CUCM][KL_PHONE_SIDE]);
+}
+
+static struct told tell(uint32_t awake, size_t max)
+{
+	struct told ret = {};
+	struct kl_sessions_config config = { .max = max,
+					     .deadline_ns = 1000 * KL_NS_PER_MS,
+					     .two_sided = true,
+					     .awake = awake,
+					     .handler = hear,
+					     .arg = &ret };
+	struct dice dice = { 0xa4093822299f31d0 };
+	struct kl_sessions *s;
+
+	cr_assert_eq(kl_sessions_new(&config, &s), 0);
+	for (uint32_t i = 0; i < EVENTS; i++)
+		step(s, &dice, i);
+	kl_sessions_visit(s, look, &ret);
+	mix(&ret, kl_sessions_phones(s));
+	mix(&ret, kl_sessions_count(s));
+	mix(&ret, kl_sessions_evicted(s));
+	kl_sessions_free(s);
+	return ret;
+}
+
+Test(session_rest, tells_the_same_however_many_are_awake)
+{
+	for (size_t max = 0; max <= 30; max += 30) {
+		struct told all = tell(PHONES, max);
+
+		cr_assert_gt(all.stories, EVENTS / 4);
+		for (uint32_t awake = 1; awake < PHONES; awake += 6) {
+			struct told few = tell(awake, max);
+
+			cr_expect_eq(few.stories, all.stories);
+			cr_expect_eq(few.hash, all.hash, "%u awake, at most %zu", awake, max);
+		}
+	}
+}
+
+/* ---- The table ---- */
+
+Test(session_rest, a_pinned_one_stays)
+{
+	struct kl_sessions_config config = { .awake = 1 };
+	struct kl_event e = { .type = KL_EVENT_SEGMENT, .kind = KL_SCCP_KEEPALIVE };
+	const struct kl_session *first;
+	struct kl_sessions *s;
+
+	cr_assert_eq(kl_sessions_new(&config, &s), 0);
+	for (e.conn_id = 1; e.conn_id <= 100; e.conn_id++, e.time_ns += KL_NS_PER_MS)
+		cr_assert_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+	first = kl_sessions_find(s, 1);
+	cr_assert(first);
+	for (e.conn_id = 2; e.conn_id <= 300; e.conn_id++, e.time_ns += KL_NS_PER_MS)
+		cr_assert_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+	cr_expect_eq(first->id, 1);
+	cr_expect_eq(first->keepalives, 1);
+	cr_expect_eq(kl_sessions_find(s, 1), first);
+	cr_expect_eq(kl_sessions_peek(s, 2)->keepalives, 2);
+	cr_expect_eq(kl_sessions_peek(s, 300)->keepalives, 1);
+	cr_expect_null(kl_sessions_peek(s, 301));
+	kl_sessions_free(s);
+}
+
+/* Come and go in any order: what is found is what was put there, and the order is that of coming. */
+Test(session_rest, finds_what_is_there)
+{
+	enum {
+		IDS = 700
+	};
+	uint64_t came[IDS] = {}, now = 0, last = 0;
+	struct dice dice = { 0x082efa98ec4e6c89 };
+	uint32_t count = 0, walked = 0;
+	struct kl_table *t;
+
+	cr_assert_eq(kl_table_new(3, &t), 0);
+	for (int i = 0; i < 40000; i++) {
+		uint32_t id = below(&dice, IDS), place = kl_table_find(t, id);
+		struct kl_node *n;
+
+		cr_assert_eq(place != 0, came[id] != 0);
+		if (!place && i < 20000 + 30 * (int)id) {
+			n = kl_table_add(t, id);
+			cr_assert(n);
+			n->session.start_ns = came[id] = ++now;
+			count++;
+		} else if (place) {
+			n = below(&dice, 2) ? kl_table_wake(t, place) : kl_table_pin(t, place);
+			cr_assert_eq(n->session.id, id);
+			cr_assert_eq(n->session.start_ns, came[id]);
+			if (below(&dice, 2)) {
+				kl_table_remove(t, place);
+				came[id] = 0;
+				count--;
+			}
+		}
+		cr_assert_eq(t->count, count);
+	}
+	for (uint32_t i = t->beginning.first; i;
+	     i = kl_table_at(t, i)->link[KL_BY_BEGINNING].after) {
+		struct kl_node scratch;
+		uint64_t start = kl_table_look(t, i, &scratch)->session.start_ns;
+
+		cr_expect_gt(start, last);
+		last = start;
+		walked++;
+	}
+	cr_expect_eq(walked, count);
+	kl_table_free(t);
+}
