@@ -13,9 +13,9 @@ CONNECTIONS=1024 COUNT=3000000 JOIN=1048576
 # Between two looks of user space: or what is measured would be the cost of not writing an event.
 RING=$((1 << 26))
 ! $QUICK || RING=$((1 << 24))
-# In a quick run all may wait for others for a second, and what waits so long would be called lost.
+# A quick run may be one of many that wait for one another: what waits so long is called lost.
 DEADLINE=1
-! $QUICK || COUNT=50000 DEADLINE=8
+! $QUICK || COUNT=50000 DEADLINE=3
 
 # burst COUNT OPTION…: the next keepalives; one line to $WORK/bursts.
 burst() {
@@ -48,19 +48,25 @@ right_after() {
 
 # compare NAME: what the last watch said with what was sent and dropped. LATE: right_after.
 compare() {
-  local name=$1 sent lost want_sent want_lost unknown
+  local name=$1 sent lost want_sent want_lost unknown late
   LATE=$(right_after)
   want_sent=$(jq -s 'map(.count) | add' "$WORK/bursts")
   want_lost=$(jq -s 'map(.dropped) | add' "$WORK/bursts")
-  read -r sent lost unknown < <(jq -r 'select(.type == "summary") |
-    "\(.to_cucm.sent) \(.to_cucm.lost_between) \(.integrity.unpaired + .integrity.join_full)"' "$WORK/records")
+  read -r sent lost unknown late < <(jq -r 'select(.type == "summary") |
+    "\(.to_cucm.sent) \(.to_cucm.lost_between) \(.integrity.unpaired + .integrity.join_full) \(.integrity.late)"' \
+    "$WORK/records")
   echo "$name: $want_sent keepalives of $CONNECTIONS phones, $want_lost dropped;" \
-    "kaloss: $sent sent, $lost lost, $unknown declared as unknown," \
-    "$(jq -r 'select(.type == "summary") | .integrity.late' "$WORK/records") late;" \
+    "kaloss: $sent sent, $lost lost, $unknown declared as unknown, $late late;" \
     "$(jq -r 'select(.type == "summary") | .integrity.events_lost' "$WORK/records") events lost"
-  [ "$sent" -eq "$want_sent" ] && [ "$lost" -eq "$want_lost" ] && [ "$unknown" -eq 0 ] ||
+  # What stood still for longer than the deadline was lost by then: it is declared as late.
+  if [ "$sent" -ne "$want_sent" ] || [ "$lost" -ne $((want_lost + late)) ] || [ "$unknown" -ne "$late" ]; then
     die "$name: not counted exactly"
-  [[ $LATE != *null* ]] || die "$name: the numbers were not right before the next burst"
+  fi
+  if [[ $LATE == *null* ]]; then
+    [ "$late" -gt 0 ] || die "$name: the numbers were not right before the next burst"
+    echo "$name: the machine stood still for longer than the deadline: no time until they were right"
+    LATE=''
+  fi
 }
 
 # scene NAME HOOK BATCH
@@ -85,7 +91,7 @@ scene() {
       $(values '.count / .cpu_s / 1e6')
     figure --unit "of a core" "$name: kaloss in user space meanwhile" \
       $(values '.watch_cpu_s / .wall_s')
-    figure --unit s "$name: numbers right after its end" $LATE
+    [ -z "$LATE" ] || figure --unit s "$name: numbers right after its end" $LATE
   }
 }
 
@@ -113,7 +119,7 @@ real_scene() {
   {
     figure --unit "million/s" "$name: keepalives through both hooks, all on one core" \
       $(values '.count / .wall_s / 1e6')
-    figure --unit s "$name: numbers right after its end" $LATE
+    [ -z "$LATE" ] || figure --unit s "$name: numbers right after its end" $LATE
   }
 }
 
@@ -129,5 +135,5 @@ real_burst() {
 
 "$BIN/figure"
 scene "XDP in, tc out" xdp 16384
-scene "tc in, tc out" tc 1000
+$QUICK || scene "tc in, tc out" tc 1000
 real_scene

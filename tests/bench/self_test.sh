@@ -34,7 +34,7 @@ part() {
 }
 
 part packet 40 "$BUILD/tests/bench/packet-cost"
-part flood 8 tests/bench/flood.sh
+part flood 3 tests/bench/flood.sh
 check "the machine is named" jq -e '.machine | .cpus > 0 and (.cpu | length) > 0 and (.kernel | length) > 0' "$WORK/json"
 check "a goal is told" grep -qE 'goal >= 2: (NOT )?reached' "$WORK/out"
 check "a value that is no number" bash -c "! '$BUILD/tests/bench/figure' x 1 y"
