@@ -6,7 +6,7 @@
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
 #   make soak       ten minutes of random loss at three places (as root)
-#   make bench      what a packet, a session and a diagnosis of captures cost (as root)
+#   make bench      all that is measured (as root, ten minutes); figures also to build/bench.json
 #   make bench-captures: the last alone, tshark on large captures, too, and memory by size
 #   make fuzz, make corpus, and the same for each NAME: see tests/fuzz/fuzz.mk
 #
@@ -52,12 +52,13 @@ KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
 	syslog-events snmp-evidence)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study write-outage)
+BENCH_TOOLS := flood live tcp figure
 FUZZERS := capture session syslog trap trace
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
 	$(BUILD)/tests/history/chance \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
-	$(BUILD)/tests/bench/session-cost \
+	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
 	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen
@@ -180,11 +181,25 @@ $(BUILD)/tests/captures/write-outage: $(addprefix $(BUILD)/tests/,captures/write
 $(BUILD)/tests/report/write-report: $(addprefix $(BUILD)/tests/report/,write_report.o made.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+BENCH_COMMON := $(addprefix $(BUILD)/tests/,bench/bench.o bench/programs.o packets/packets.o)
+
 $(BUILD)/tests/bench/packet-cost: $(BUILD)/tests/bench/packet_cost.o $(BUILD)/tests/kernel/object.o \
-		$(BUILD)/tests/packets/packets.o $(LIB)
+		$(BENCH_COMMON) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-$(BUILD)/tests/bench/session-cost: $(BUILD)/tests/bench/session_cost.o $(LIB)
+$(BUILD)/tests/bench/flood: $(BUILD)/tests/bench/flood.o $(BENCH_COMMON)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/bench/live: $(BUILD)/tests/bench/live.o $(BENCH_COMMON)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/bench/tcp: $(BUILD)/tests/bench/tcp.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
+
+$(BUILD)/tests/bench/figure: $(BUILD)/tests/bench/figure.o $(BUILD)/tests/bench/bench.o
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -ljansson -o $@
+
+$(BUILD)/tests/bench/session-cost: $(BUILD)/tests/bench/session_cost.o $(BUILD)/tests/bench/bench.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/tests/packets/packets.o \
@@ -217,11 +232,8 @@ soak: all lab-tools
 
 CAPTURES_BENCH := $(BUILD)/kaloss $(addprefix $(BUILD)/tests/bench/,make-capture measure)
 
-bench: $(BUILD)/tests/bench/packet-cost $(BUILD)/tests/bench/session-cost $(CAPTURES_BENCH)
-	$(BUILD)/tests/bench/packet-cost
-	$(BUILD)/tests/bench/session-cost
-	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --no-tshark
-	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --packets 500000
+bench: $(LAB_TOOLS) $(CAPTURES_BENCH) $(addprefix $(BUILD)/tests/bench/,packet-cost session-cost $(BENCH_TOOLS))
+	BUILD=$(abspath $(BUILD)) tests/bench/bench.sh
 
 # All of it on the same large captures, for which tshark takes some seven minutes.
 bench-captures: $(CAPTURES_BENCH)

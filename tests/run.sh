@@ -44,6 +44,7 @@ command_of() {
   lab) command=(tests/lab/self_test.sh) ;;
   build) command=(tests/build.sh) ;;
   html) command=(tests/report/html.sh) ;;
+  bench) command=(tests/bench/self_test.sh) ;;
   *)
     for t in tests/captures/"$1".sh tests/net/"$1".sh; do
       [ ! -e "$t" ] || command=("$t")
@@ -91,7 +92,7 @@ count() {
 }
 
 alone=(lint unit kernel sessions soak)
-lanes=("exact no_false_loss nothing_left bad_input syslog"
+lanes=("exact no_false_loss nothing_left bad_input syslog bench"
   "check why lab html evidence_host build usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"

@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * packet-cost: what a packet costs at a hook, by BPF_PROG_TEST_RUN, above an empty program of the
- * same type in the same process. Nothing is attached.
+ * packet-cost [--quick] [--json FILE]: what a packet costs at a hook, by BPF_PROG_TEST_RUN, above an
+ * empty program of the same type in the same process. Nothing is attached.
  *
  * A run of the kernel's harness repeats one frame, which is right for what only passes by. But a
- * keepalive is not the same frame twice: the second one is a duplicate. So keepalives are measured
- * in two other ways, each time at both hooks, with a sequence number and an IP ID of their own, and
- * PHONES connections in turn:
+ * keepalive is not the same frame twice: the second one is a duplicate. So signalling is measured in
+ * two other ways, each time at both hooks, of many connections in turn, with sequence numbers that go
+ * on and an IP ID of its own for each frame:
  *
- * one by one: a run for each frame, at the near hook and then at the far one; what the harness's
- * own clock says, less what it says for an empty program in front of each. Between two runs lies
+ * one by one: a run for each frame, at the near hook and then at the far one. Between two runs lies
  * user space, so the processor finds the programs as half forgotten as it does in a quiet network.
  *
- * in a row: a small program stands in front, makes the frame the next one and goes on to the
- * measured program by a tail call; and to the empty one, so that it cancels out. BATCH frames at
- * the near hook, then the same BATCH at the far one. Only at tc: for each run of more than one
- * frame at XDP the harness rewrites the kernel's own code, which empties the caches.
+ * in a row: a batch of frames at the near hook, then the same batch at the far one. A small program
+ * stands in front, makes the frame the next one and goes on to the measured program by a tail call;
+ * and to the empty one, so that it cancels out.
  *
- * At the end of each the counters must hold every keepalive as sent and as delivered, and no event
- * as lost; else what was measured is something else. (The ring buffer is emptied now and then, in
- * between: when it is full, not writing an event is cheaper than writing it.) A settled place of
- * the join is not taken again for 5 ms, so that the join must be larger than a network with as many
- * phones would need.
+ * At the end of each the counters must hold every segment: each keepalive and answer as sent and as
+ * delivered, and no event as lost; else what was measured is something else. (The ring buffer is
+ * emptied in between: when it is full, not writing an event is cheaper than writing it.) Sizes are
+ * those of `kaloss watch`, but for the join: a settled place of it is not taken again for 5 ms, so
+ * that it must be larger than a network with as many phones would need.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -29,181 +27,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "../kernel/object.h"
+#include "bench.h"
+#include "programs.h"
 
 enum {
 	RUNS = 7,
-	REPEAT = 800000, /* frames that only pass by */
-	SINGLES = 5000,	 /* one by one */
-	BATCH = 500,	 /* in a row */
-	BATCHES = 40,
-	PHONES = 1024,
-	FIRST_PORT = 20000,
-	JOIN_ENTRIES = 1 << 20,
-	GOAL_OTHER_NS = 10,
-	GOAL_PHONE_NS = 12,
-	GOAL_KEEPALIVE_NS = 450,
-	SKIP = 77,
+	SINGLES = 2000, /* one by one, in each run */
+	BATCH = 1000,	/* in a row */
+	BATCHES = 4,	/* in each run */
+	SOME = 1024,	/* connections, where their number is no question */
+	CONNECTIONS = 262144,
+	JOIN_ENTRIES = 1 << 18,
+	RING_BYTES = 1 << 22,
+	MAC_BUCKETS = 1 << 17,
+	LEGS_MAX = 3,
+	TRANSLATED = 0x00800000, /* --nat: behind it the phones have other addresses */
 };
 
-enum hook {
-	XDP_NEAR,
-	TC_NEAR,
-	TC_FAR,
-	HOOKS
+static const struct bench_goal no_goal = { .is = BENCH_NO_GOAL };
+static const struct bench_goal goal_other = { BENCH_AT_MOST, 5 };
+static const struct bench_goal goal_heard = { BENCH_AT_MOST, 12 };
+static const struct bench_goal goal_ack = { BENCH_AT_MOST, 60 };
+static const struct bench_goal goal_keepalive = { BENCH_AT_MOST, 250 };
+static const struct bench_goal goal_many = { BENCH_AT_MOST, 500 };
+
+static const char *json_path;
+static bool quick;
+static unsigned repeat = 800000; /* of a frame that only passes by */
+static unsigned runs = RUNS, batches = BATCHES, singles = SINGLES;
+static unsigned missed_goals;
+
+/* ---- Objects, each with features on or off ---- */
+
+struct object {
+	const char *name;
+	struct kaloss_bpf *skel;
+	struct ring_buffer *events;
+	bool tap, nat;
 };
 
-static struct kaloss_bpf *skel;
-static struct kaloss_bpf *plain; /* without idle times and ARP */
-static struct ring_buffer *events;
-
-static struct {
-	int measured, empty;		   /* programs */
-	int plain;			   /* of the object that leaves things out */
-	int before_measured, before_empty; /* those that stand in front of them */
-} at[HOOKS];
-
-static void __attribute__((noreturn)) fail(const char *what, int error)
-{
-	fprintf(stderr, "packet-cost: %s: %s\n", what, strerror(error));
-	exit(error == EPERM || error == EACCES ? SKIP : 2);
-}
-
-/* ---- Programs of a few instructions ---- */
-
-#define INSN(c, d, s, o, i)                                                                        \
-	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
-#define MOV(d, s) INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
-#define MOV_IMM(d, i) INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
-#define ADD_IMM(d, i) INSN(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, i)
-#define AND_IMM(d, i) INSN(BPF_ALU64 | BPF_AND | BPF_K, d, 0, 0, i)
-#define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
-#define STORE(size, d, s, o) INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
-#define TO_BE(d, bits) INSN(BPF_ALU | BPF_END | BPF_TO_BE, d, 0, 0, bits)
-#define JGT(d, s, o) INSN(BPF_JMP | BPF_JGT | BPF_X, d, s, o, 0)
-#define CALL(f) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, f)
-#define EXIT() INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define LOAD_MAP(d, fd)                                                                            \
-	INSN(BPF_LD | BPF_DW | BPF_IMM, d, BPF_PSEUDO_MAP_FD, 0, fd), INSN(0, 0, 0, 0, 0)
-
-static int load_program(bool xdp, const struct bpf_insn *insns, size_t count)
-{
-	static char log[65536];
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = sizeof(log),
-		    .log_level = 1);
-	int fd;
-
-	if (xdp) {
-		/* As that of the measured one, or the two could not share a map. */
-		opts.expected_attach_type = BPF_XDP;
-		opts.prog_flags = BPF_F_XDP_HAS_FRAGS;
-	}
-	fd = bpf_prog_load(xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS, NULL, "GPL", insns,
-			   count, &opts);
-	if (fd < 0) {
-		fputs(log, stderr);
-		fail("a program of the benchmark", errno);
-	}
-	return fd;
-}
-
-static int load_empty(bool xdp)
-{
-	const struct bpf_insn insns[] = { MOV_IMM(BPF_REG_0, xdp ? XDP_PASS : -1), EXIT() };
-
-	return load_program(xdp, insns, sizeof(insns) / sizeof(insns[0]));
-}
-
-/* Offsets in a frame of Ethernet, IPv4 and TCP without options. */
-enum {
-	ID_AT = 18,
-	SPORT_AT = 34,
-	SEQ_AT = 38,
-	CHECKSUM_AT = 50,
-	HEADERS = 54
-};
-
-/*
- * Makes the frame the next one, and goes on with the program `next`. The number of the frame is
- * kept in the TCP checksum, which nobody reads.
- */
-static int load_before(bool xdp, int next, __u32 stride)
-{
-	__u32 zero = 0;
-	int map = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "next", 4, 4, 1, NULL);
-	__s16 data = xdp ? offsetof(struct xdp_md, data) : offsetof(struct __sk_buff, data);
-	__s16 end = xdp ? offsetof(struct xdp_md, data_end) : offsetof(struct __sk_buff, data_end);
-	const struct bpf_insn insns[] = {
-		MOV(BPF_REG_6, BPF_REG_1),
-		LOAD(BPF_W, BPF_REG_2, BPF_REG_1, data),
-		LOAD(BPF_W, BPF_REG_3, BPF_REG_1, end),
-		MOV(BPF_REG_4, BPF_REG_2),
-		ADD_IMM(BPF_REG_4, HEADERS),
-		JGT(BPF_REG_4, BPF_REG_3, 17),
-		LOAD(BPF_H, BPF_REG_5, BPF_REG_2, CHECKSUM_AT),
-		ADD_IMM(BPF_REG_5, 1),
-		STORE(BPF_H, BPF_REG_2, BPF_REG_5, CHECKSUM_AT),
-		AND_IMM(BPF_REG_5, PHONES - 1),
-		ADD_IMM(BPF_REG_5, FIRST_PORT),
-		TO_BE(BPF_REG_5, 16),
-		STORE(BPF_H, BPF_REG_2, BPF_REG_5, SPORT_AT),
-		LOAD(BPF_W, BPF_REG_5, BPF_REG_2, SEQ_AT),
-		TO_BE(BPF_REG_5, 32),
-		ADD_IMM(BPF_REG_5, (__s32)stride),
-		TO_BE(BPF_REG_5, 32),
-		STORE(BPF_W, BPF_REG_2, BPF_REG_5, SEQ_AT),
-		LOAD(BPF_H, BPF_REG_5, BPF_REG_2, ID_AT),
-		TO_BE(BPF_REG_5, 16),
-		ADD_IMM(BPF_REG_5, 1),
-		TO_BE(BPF_REG_5, 16),
-		STORE(BPF_H, BPF_REG_2, BPF_REG_5, ID_AT),
-		MOV(BPF_REG_1, BPF_REG_6),
-		LOAD_MAP(BPF_REG_2, map),
-		MOV_IMM(BPF_REG_3, 0),
-		CALL(BPF_FUNC_tail_call),
-		MOV_IMM(BPF_REG_0, -99), /* the call failed */
-		EXIT(),
-	};
-	int fd;
-
-	if (map < 0)
-		fail("a map", errno);
-	fd = load_program(xdp, insns, sizeof(insns) / sizeof(insns[0]));
-	if (bpf_map_update_elem(map, &zero, &next, BPF_ANY))
-		fail("a tail call", errno);
-	return fd;
-}
-
-static bool is_xdp(enum hook hook)
-{
-	return hook == XDP_NEAR;
-}
-
-static void prepare(__u32 stride)
-{
-	for (enum hook h = 0; h < HOOKS; h++) {
-		at[h].before_measured = load_before(is_xdp(h), at[h].measured, stride);
-		at[h].before_empty = load_before(is_xdp(h), at[h].empty, stride);
-	}
-}
-
-/* ---- Running ---- */
-
-/* ns a packet. */
-static double run(int program, const struct pkt *p, int repeat)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = p->data, .data_size_in = p->len,
-		    .repeat = repeat);
-	int r = bpf_prog_test_run_opts(program, &opts);
-
-	if (r)
-		fail("a run", -r);
-	if ((int)opts.retval == -99)
-		fail("a tail call", EINVAL);
-	return opts.duration;
-}
+static int empty_program[2]; /* by whether it is XDP */
 
 static int drop_event(void *unused, void *event, size_t size)
 {
@@ -211,170 +76,187 @@ static int drop_event(void *unused, void *event, size_t size)
 	return 0;
 }
 
-/* Makes room for the events of what runs next. */
-static void empty_ring(void)
+static struct object load_object(const char *name)
 {
-	int r = ring_buffer__consume(events);
+	struct object o = { .name = name,
+			    .tap = !strcmp(name, "--tap"),
+			    .nat = !strcmp(name, "--nat") };
+	struct kl_settings settings = {
+		.seed = 0x6b616c6f73732121ULL,
+		.deadline_ns = 1000000000,
+		.bucket_mask = JOIN_ENTRIES / KL_WAYS - 1,
+		.idle = strcmp(name, "--no-idle-time") != 0,
+		.arp = strcmp(name, "--no-arp") != 0,
+		.tap = o.tap,
+		.nat = o.nat,
+		.mac_mask = MAC_BUCKETS - 1,
+		.tick_ns = 4000000,
+	};
+
+	o.skel = object_load(&settings, CONNECTIONS, RING_BYTES);
+	if (!o.skel)
+		bench_fail("cannot load", errno);
+	o.events = ring_buffer__new(bpf_map__fd(o.skel->maps.kl_events), drop_event, NULL, NULL);
+	if (!o.events)
+		bench_fail("the ring buffer", errno);
+	return o;
+}
+
+static void free_object(struct object *o)
+{
+	ring_buffer__free(o->events);
+	kaloss_bpf__destroy(o->skel);
+}
+
+/* Makes room for the events of what runs next. */
+static void empty_ring(const struct object *o)
+{
+	int r = ring_buffer__consume(o->events);
 
 	if (r < 0)
-		fail("reading the events", -r);
+		bench_fail("reading the events", -r);
 }
 
-struct result {
-	double median, low, high;
+static void forget(const struct object *o)
+{
+	if (object_forget(o->skel, JOIN_ENTRIES / KL_WAYS) || object_clear_counters(o->skel))
+		bench_fail("clearing the maps", errno);
+	empty_ring(o);
+}
+
+struct hook {
+	int program;
+	bool xdp;
 };
 
-static int by_value(const void *a, const void *b)
+static struct hook near_hook(const struct object *o, bool xdp, bool to_phone)
 {
-	const double x = *(const double *)a, y = *(const double *)b;
+	const struct bpf_program *p;
 
-	return x < y ? -1 : x > y;
+	if (xdp)
+		p = to_phone ? o->skel->progs.kaloss_xdp_cucm : o->skel->progs.kaloss_xdp_acc;
+	else
+		p = to_phone ? o->skel->progs.kaloss_in_cucm : o->skel->progs.kaloss_in_acc;
+	return (struct hook){ bpf_program__fd(p), xdp };
 }
 
-static struct result result_of(double *differences)
+/* Behind two mirror ports the far side is one that frames come in at. */
+static struct hook far_hook(const struct object *o, bool xdp, bool to_phone)
 {
-	qsort(differences, RUNS, sizeof(differences[0]), by_value);
-	return (struct result){ differences[RUNS / 2], differences[0], differences[RUNS - 1] };
+	const struct bpf_program *p;
+
+	if (o->tap)
+		return near_hook(o, xdp, !to_phone);
+	p = to_phone ? o->skel->progs.kaloss_out_acc : o->skel->progs.kaloss_out_cucm;
+	return (struct hook){ bpf_program__fd(p), false };
 }
 
-/* A frame that may be repeated as it is. */
-static struct result measure_same(enum hook hook, int measured, const struct pkt *p)
+static const char *way_name(const struct object *o, bool xdp)
+{
+	if (o->tap)
+		return xdp ? "XDP and XDP" : "tc and tc";
+	return xdp ? "XDP in, tc out" : "tc in, tc out";
+}
+
+/* ---- Frames that only pass by ---- */
+
+static struct bench_figure measure_same(struct hook hook, const struct pkt *p)
 {
 	double differences[RUNS];
 
-	for (int i = 0; i < RUNS; i++) {
-		double empty = run(at[hook].empty, p, REPEAT);
+	for (unsigned i = 0; i < runs; i++) {
+		double empty = program_run(empty_program[hook.xdp], p, repeat);
 
-		differences[i] = run(measured, p, REPEAT) - empty;
+		differences[i] = program_run(hook.program, p, repeat) - empty;
 	}
-	return result_of(differences);
+	return bench_figure_of(differences, runs);
 }
 
-/* Segments that follow one another, at one hook. */
-static struct result measure_next(enum hook hook, const struct pkt *p)
+static void print_figure(const struct bench_figure *f)
 {
-	double differences[RUNS];
+	char text[48];
 
-	run(at[hook].before_measured, p, PHONES); /* opens the connections */
-	for (int i = 0; i < RUNS; i++) {
-		double empty = run(at[hook].before_empty, p, BATCH * BATCHES);
-
-		differences[i] = run(at[hook].before_measured, p, BATCH * BATCHES) - empty;
-	}
-	return result_of(differences);
+	snprintf(text, sizeof(text), "%.0f (%.0f to %.0f)", f->median, f->lowest, f->highest);
+	printf(" %-20s", text);
 }
 
-/* The next frames for a hook pair: which of them, and how many there were in all. */
-struct supply {
-	const struct pkt_spec *spec;
-	__u32 made;
+static void add_figure(const char *name, const struct bench_figure *f,
+		       const struct bench_goal *goal)
+{
+	if (bench_add(json_path, "packet", name, "ns", f, goal))
+		bench_fail(json_path, EIO);
+	missed_goals += goal->is != BENCH_NO_GOAL && !bench_reached(f, goal);
+}
+
+/* Of both hooks, whichever is worse has to reach the goal. */
+static void print_row(const char *name, const struct bench_figure *xdp,
+		      const struct bench_figure *tc, const struct bench_goal *goal)
+{
+	char full[160];
+
+	printf("%-46s", name);
+	print_figure(xdp);
+	print_figure(tc);
+	printf("%s\n", bench_goal_text(xdp->median > tc->median ? xdp : tc, goal));
+	snprintf(full, sizeof(full), "%s, XDP", name);
+	add_figure(full, xdp, goal);
+	snprintf(full, sizeof(full), "%s, tc", name);
+	add_figure(full, tc, goal);
+}
+
+static void same_row(const struct object *o, const char *name, const struct pkt *p,
+		     const struct bench_goal *goal)
+{
+	struct bench_figure xdp = measure_same(near_hook(o, true, false), p);
+	struct bench_figure tc = measure_same(near_hook(o, false, false), p);
+
+	print_row(name, &xdp, &tc, goal);
+}
+
+static const struct shape {
+	const char *name;
+	__u8 tags;
+	bool ipv6;
+} shapes[] = {
+	{ "" },
+	{ ", two VLAN tags", .tags = 2 },
+	{ ", IPv6", .ipv6 = true },
 };
 
-static void make_next(struct supply *supply, struct pkt *ret)
+static void passing_rows(const struct object *o, const char *what, __u16 phone,
+			 const struct bench_goal *goal)
 {
-	struct pkt_spec next = *supply->spec;
-
-	next.sport = (__u16)(FIRST_PORT + supply->made % PHONES);
-	next.seq += supply->made / PHONES * next.payload_len;
-	next.ip_id = (__u16)(1 + supply->made);
-	supply->made++;
-	pkt_build(&next, ret);
-}
-
-/* Keepalives at the near hook and at the far one, one by one. */
-static struct result measure_singles(enum hook near, struct supply *supply)
-{
-	static double packet[SINGLES];
-	double medians[RUNS];
+	const struct pkt_spec rtp = {
+		.proto = 17, .sport = 16500, .dport = 24680, .payload_len = 172
+	};
+	const struct pkt_spec web = { .dport = 443, .timestamps = true, .payload_len = 1400 };
+	char name[96];
 	struct pkt p;
 
-	for (int i = -1; i < RUNS;
-	     i++) { /* the first run opens the connections, and is not counted */
-		for (int n = 0; n < SINGLES; n++) {
-			double empty, measured;
+	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct pkt_spec specs[] = { rtp, web };
 
-			if (n % BATCH == 0)
-				empty_ring();
-			make_next(supply, &p);
-			empty = run(at[near].empty, &p, 1);
-			measured = run(at[near].measured, &p, 1);
-			empty += run(at[TC_FAR].empty, &p, 1);
-			measured += run(at[TC_FAR].measured, &p, 1);
-			packet[n] = measured - empty;
+		for (int s = 0; s < 2; s++) {
+			specs[s].tags = shapes[i].tags;
+			specs[s].tag[0] = 100;
+			specs[s].tag[1] = 200;
+			specs[s].ipv6 = shapes[i].ipv6;
+			specs[s].phone = phone;
+			pkt_build(&specs[s], &p);
+			snprintf(name, sizeof(name), "%s%s%s",
+				 s ? "TCP 443, 1400 bytes" : "RTP over UDP", shapes[i].name, what);
+			same_row(o, name, &p, goal);
 		}
-		qsort(packet, SINGLES, sizeof(packet[0]), by_value);
-		if (i >= 0)
-			medians[i] = packet[SINGLES / 2];
 	}
-	return result_of(medians);
-}
-
-/* The same in a row. */
-static struct result measure_rows(enum hook near, struct supply *supply)
-{
-	struct pkt_spec next = *supply->spec;
-	double differences[RUNS];
-	struct pkt p;
-
-	prepare(next.payload_len);
-	for (int i = -1; i < RUNS; i++) {
-		double empty = 0, measured = 0;
-
-		for (int batch = 0; batch < BATCHES; batch++) {
-			pkt_build(&next, &p);
-			empty_ring();
-			empty += run(at[near].before_empty, &p, BATCH);
-			measured += run(at[near].before_measured, &p, BATCH);
-			empty += run(at[TC_FAR].before_empty, &p, BATCH);
-			measured += run(at[TC_FAR].before_measured, &p, BATCH);
-			next.seq += BATCH * next.payload_len;
-			next.ip_id = (__u16)(next.ip_id + BATCH);
-			supply->made += BATCH;
-		}
-		if (i >= 0)
-			differences[i] = (measured - empty) / BATCHES;
-	}
-	return result_of(differences);
-}
-
-/* ---- Rows ---- */
-
-static void print_result(const struct result *r)
-{
-	printf("  %6.0f (%.0f to %.0f)", r->median, r->low, r->high);
-}
-
-static bool print_goal(double ns, double goal)
-{
-	printf("  goal <= %.0f ns: %s", goal, ns <= goal ? "reached" : "NOT reached");
-	return ns <= goal;
-}
-
-static bool other_row(const char *name, const struct pkt_spec *spec, bool is_plain, double goal)
-{
-	struct result xdp, tc;
-	struct pkt p;
-	bool ok;
-
-	pkt_build(spec, &p);
-	xdp = measure_same(XDP_NEAR, is_plain ? at[XDP_NEAR].plain : at[XDP_NEAR].measured, &p);
-	tc = measure_same(TC_NEAR, is_plain ? at[TC_NEAR].plain : at[TC_NEAR].measured, &p);
-	printf("%-34s", name);
-	print_result(&xdp);
-	print_result(&tc);
-	ok = print_goal(xdp.median > tc.median ? xdp.median : tc.median, goal);
-	putchar('\n');
-	return ok;
 }
 
 /* The same request again and again: all but one a second are known already. */
-static void arp_row(void)
+static void arp_row(const struct object *o, const char *name, const struct bench_goal *goal)
 {
 	static const __u8 request[28] = {
 		0,  1,	8,  0, 6, 4, 0, 1, 0, 0x24, 0x14, 0x2d, 0,   1,
 		10, 60, 98, 1, 0, 0, 0, 0, 0, 0,    10,	  106,	111, 182
 	};
-	struct result xdp, tc;
 	struct pkt p = { .len = 60 };
 
 	memset(p.data, 0xff, 6);
@@ -382,168 +264,431 @@ static void arp_row(void)
 	p.data[12] = 8;
 	p.data[13] = 6;
 	memcpy(p.data + 14, request, sizeof(request));
-	xdp = measure_same(XDP_NEAR, at[XDP_NEAR].measured, &p);
-	tc = measure_same(TC_NEAR, at[TC_NEAR].measured, &p);
-	printf("%-34s", "ARP request");
-	print_result(&xdp);
-	print_result(&tc);
-	putchar('\n');
+	same_row(o, name, &p, goal);
 }
 
-static void ack_row(void)
-{
-	const struct pkt_spec spec = { .seq = 1, .ack = 1, .ip_id = 1, .pad_to = 60 };
-	struct result xdp, tc;
-	struct pkt p;
+/* ---- Signalling ---- */
 
-	prepare(0);
-	pkt_build(&spec, &p);
-	xdp = measure_next(XDP_NEAR, &p);
-	tc = measure_next(TC_NEAR, &p);
-	printf("%-34s", "TCP 2000, bare ACK");
-	print_result(&xdp);
-	print_result(&tc);
-	putchar('\n');
-}
-
-static const struct way {
+/* Of each connection in turn, from one to the next one's place. */
+struct leg {
 	const char *name;
-	enum hook near;
-	struct result (*measure)(enum hook near, struct supply *supply);
-} ways[] = {
-	{ "XDP in, tc out, one by one", XDP_NEAR, measure_singles },
-	{ "tc in, tc out, one by one", TC_NEAR, measure_singles },
-	{ "tc in, tc out, in a row", TC_NEAR, measure_rows },
+	__u32 kind; /* KL_OTHER: it is not joined */
+	bool to_phone;
+	__u32 seq, ack, seq_step, ack_step;
+	struct pkt frame;
+	/* what stands in front of the programs; of the empty ones, too */
+	struct front near, far, near_empty, far_empty;
 };
 
-/* Was all of it counted as it should be? */
-static void check_counts(const struct supply *supply, __u32 kind)
-{
-	struct kl_counters n;
+struct conversation {
+	unsigned count;
+	__u32 connections;
+	__u64 made; /* frames of each leg */
+	struct leg leg[LEGS_MAX];
+};
 
-	if (object_counters(skel, &n))
-		fail("reading the counters", errno);
-	if (n.tally[KL_SENT][KL_TO_CUCM][kind] == supply->made &&
-	    n.tally[KL_DELIVERED][KL_TO_CUCM][kind] == supply->made && !n.incident[KL_EVENTS_LOST])
+/* A phone's keepalive, its answer, and the phone's acknowledgement of that. */
+static void sccp_conversation(struct conversation *c)
+{
+	struct pkt_payload keepalive = { 0 }, answer = { 0 };
+
+	pkt_sccp_keepalive(&keepalive);
+	pkt_sccp_keepalive_ack(&answer);
+	*c = (struct conversation){ .count = 3 };
+	c->leg[0] = (struct leg){ "SCCP keepalive", KL_SCCP_KEEPALIVE, false, 1, 1,
+				  keepalive.len,    answer.len };
+	pkt_build(&(struct pkt_spec){ .payload = keepalive.data,
+				      .payload_len = keepalive.len,
+				      .pad_to = 60 },
+		  &c->leg[0].frame);
+	c->leg[1] = (struct leg){ "KeepAliveAck", KL_SCCP_KEEPALIVE_ACK, true, 1, 1 + keepalive.len,
+				  answer.len,	  keepalive.len };
+	pkt_build(&(struct pkt_spec){ .to_phone = true,
+				      .payload = answer.data,
+				      .payload_len = answer.len,
+				      .pad_to = 60 },
+		  &c->leg[1].frame);
+	c->leg[2] =
+		(struct leg){ "bare ACK, port 2000", KL_OTHER,	    false,     1 + keepalive.len,
+			      1 + answer.len,	     keepalive.len, answer.len };
+	pkt_build(&(struct pkt_spec){ .pad_to = 60 }, &c->leg[2].frame);
+}
+
+static void sip_conversation(struct conversation *c)
+{
+	struct pkt_payload registers = { 0 };
+
+	pkt_sip_register(&registers, &(struct pkt_register){ .expires = "3600", .length = 890 });
+	*c = (struct conversation){ .count = 1 };
+	c->leg[0] =
+		(struct leg){ "REGISTER, 890 B", KL_SIP_REGISTER, false, 1, 1, registers.len, 0 };
+	pkt_build(&(struct pkt_spec){ .dport = PKT_SIP_PORT,
+				      .payload = registers.data,
+				      .payload_len = registers.len },
+		  &c->leg[0].frame);
+}
+
+static void load_fronts(const struct object *o, bool xdp, struct conversation *c)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		struct leg *l = &c->leg[i];
+		struct hook near = near_hook(o, xdp, l->to_phone),
+			    far = far_hook(o, xdp, l->to_phone);
+		struct front_spec spec = {
+			.xdp = near.xdp,
+			.to_phone = l->to_phone,
+			.connections = c->connections,
+			.seq = l->seq,
+			.ack = l->ack,
+			.seq_step = l->seq_step,
+			.ack_step = l->ack_step,
+			.translated = o->nat && l->to_phone ? TRANSLATED : 0,
+		};
+
+		front_load(&spec, near.program, &l->near);
+		front_load(&spec, empty_program[near.xdp], &l->near_empty);
+		spec.xdp = far.xdp;
+		spec.translated = o->nat && !l->to_phone ? TRANSLATED : 0;
+		front_load(&spec, far.program, &l->far);
+		front_load(&spec, empty_program[far.xdp], &l->far_empty);
+	}
+}
+
+static void unload_fronts(struct conversation *c)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		front_unload(&c->leg[i].near);
+		front_unload(&c->leg[i].far);
+		front_unload(&c->leg[i].near_empty);
+		front_unload(&c->leg[i].far_empty);
+	}
+}
+
+/* ns a frame of each leg, above empty programs. */
+struct cost {
+	double near[LEGS_MAX], far[LEGS_MAX];
+};
+
+/* The next frames of all legs: `count` of them at the near hook, then at the far one. */
+static struct cost run_batch(const struct object *o, struct conversation *c, unsigned count)
+{
+	struct cost ret;
+
+	empty_ring(o);
+	for (unsigned i = 0; i < c->count; i++) {
+		const struct leg *l = &c->leg[i];
+
+		/* The far one at once behind the near one. */
+		ret.near[i] = -front_run(&l->near_empty, &l->frame, c->made, count);
+		ret.far[i] = -front_run(&l->far_empty, &l->frame, c->made, count);
+		ret.near[i] += front_run(&l->near, &l->frame, c->made, count);
+		ret.far[i] += front_run(&l->far, &l->frame, c->made, count);
+	}
+	c->made += count;
+	return ret;
+}
+
+/* Opens all connections: sends the first of each. */
+static void open_connections(const struct object *o, struct conversation *c)
+{
+	while (c->made < c->connections) {
+		__u64 left = c->connections - c->made;
+
+		run_batch(o, c, left < BATCH ? (unsigned)left : BATCH);
+	}
+}
+
+struct figures {
+	struct bench_figure near[LEGS_MAX], far[LEGS_MAX], both[LEGS_MAX];
+};
+
+struct values {
+	double near[LEGS_MAX][RUNS], far[LEGS_MAX][RUNS], both[LEGS_MAX][RUNS];
+};
+
+static void measure_rows(const struct object *o, struct conversation *c, struct values *ret)
+{
+	for (unsigned run = 0; run < runs; run++) {
+		struct cost sum = { 0 };
+
+		for (unsigned b = 0; b < batches; b++) {
+			struct cost cost = run_batch(o, c, BATCH);
+
+			for (unsigned i = 0; i < c->count; i++) {
+				sum.near[i] += cost.near[i] / batches;
+				sum.far[i] += cost.far[i] / batches;
+			}
+		}
+		for (unsigned i = 0; i < c->count; i++) {
+			ret->near[i][run] = sum.near[i];
+			ret->far[i][run] = sum.far[i];
+			ret->both[i][run] = sum.near[i] + sum.far[i];
+		}
+	}
+}
+
+/* The same, a run a frame: in each of the runs, the median of all. */
+static void measure_singles(const struct object *o, struct conversation *c, struct values *ret)
+{
+	static double near[LEGS_MAX][SINGLES], far[LEGS_MAX][SINGLES], both[LEGS_MAX][SINGLES];
+
+	for (unsigned run = 0; run < runs; run++) {
+		for (unsigned n = 0; n < singles; n++) {
+			struct cost cost = run_batch(o, c, 1);
+
+			for (unsigned i = 0; i < c->count; i++) {
+				near[i][n] = cost.near[i];
+				far[i][n] = cost.far[i];
+				both[i][n] = cost.near[i] + cost.far[i];
+			}
+		}
+		for (unsigned i = 0; i < c->count; i++) {
+			ret->near[i][run] = bench_figure_of(near[i], singles).median;
+			ret->far[i][run] = bench_figure_of(far[i], singles).median;
+			ret->both[i][run] = bench_figure_of(both[i], singles).median;
+		}
+	}
+}
+
+/* Was all of it counted as it should be? */
+static void check_counts(const struct object *o, const struct conversation *c)
+{
+	__u64 segments[KL_DIRECTIONS] = { 0 };
+	struct kl_counters n;
+	bool ok = true;
+
+	if (object_counters(o->skel, &n))
+		bench_fail("reading the counters", errno);
+	for (unsigned i = 0; i < c->count; i++) {
+		const struct leg *l = &c->leg[i];
+		__u64 sent = n.tally[KL_SENT][l->to_phone][l->kind];
+		__u64 delivered = n.tally[KL_DELIVERED][l->to_phone][l->kind];
+
+		segments[l->to_phone] += c->made;
+		if (l->kind == KL_OTHER || (sent == c->made && delivered == c->made))
+			continue;
+		fprintf(stderr,
+			"packet-cost: %s: of %llu segments %llu were sent, %llu delivered\n",
+			l->name, c->made, sent, delivered);
+		ok = false;
+	}
+	for (int d = 0; d < KL_DIRECTIONS; d++) {
+		if (n.segments[d] == segments[d])
+			continue;
+		fprintf(stderr, "packet-cost: of %llu segments %llu were seen\n", segments[d],
+			n.segments[d]);
+		ok = false;
+	}
+	if (ok && !n.incident[KL_EVENTS_LOST] && !n.incident[KL_JOIN_FULL] &&
+	    !n.incident[KL_CONNS_REFUSED] && !n.incident[KL_HASH_COLLISIONS])
 		return;
 	fprintf(stderr,
-		"packet-cost: of %u segments %llu were sent, %llu delivered; %llu had no place; "
-		"%llu events lost\n",
-		supply->made, n.tally[KL_SENT][KL_TO_CUCM][kind],
-		n.tally[KL_DELIVERED][KL_TO_CUCM][kind], n.incident[KL_JOIN_FULL],
-		n.incident[KL_EVENTS_LOST]);
+		"packet-cost: %llu had no place, %llu events lost, %llu connections refused, %llu "
+		"collisions\n",
+		n.incident[KL_JOIN_FULL], n.incident[KL_EVENTS_LOST], n.incident[KL_CONNS_REFUSED],
+		n.incident[KL_HASH_COLLISIONS]);
 	exit(2);
 }
 
-static bool keepalive_rows(const char *name, const struct pkt_spec *spec, __u32 kind)
+struct way {
+	bool xdp; /* at the near hook; with --tap, at the far one, too */
+	bool in_a_row;
+};
+
+static void leg_row(const struct object *o, const struct conversation *c, unsigned leg,
+		    const struct way *way, struct values *v)
 {
-	bool ok = true;
+	const struct leg *l = &c->leg[leg];
+	struct bench_goal goal = no_goal, near_goal = no_goal;
+	struct bench_figure near = bench_figure_of(v->near[leg], runs);
+	struct bench_figure far = bench_figure_of(v->far[leg], runs);
+	struct bench_figure both = bench_figure_of(v->both[leg], runs);
+	char name[160], full[192];
 
-	for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		struct supply supply = { .spec = spec };
-		struct result r;
+	if (l->kind == KL_OTHER)
+		near_goal = goal_ack;
+	if (l->kind == KL_SCCP_KEEPALIVE && c->connections <= SOME)
+		goal = goal_keepalive;
+	else if (l->kind == KL_SCCP_KEEPALIVE && c->connections > SOME * 16)
+		goal = goal_many;
+	printf("%-19s %6u  %-14s", l->name, c->connections, way_name(o, way->xdp));
+	print_figure(&near);
+	print_figure(&far);
+	print_figure(&both);
+	printf("%s", bench_goal_text(&near, &near_goal));
+	printf("%s\n", bench_goal_text(&both, &goal));
+	snprintf(name, sizeof(name), "%s, %u connections, %s, %s%s%s", l->name, c->connections,
+		 way_name(o, way->xdp), way->in_a_row ? "in a row" : "one by one",
+		 o->name[0] ? ", " : "", o->name);
+	snprintf(full, sizeof(full), "%s, near hook", name);
+	add_figure(full, &near, &near_goal);
+	snprintf(full, sizeof(full), "%s, far hook", name);
+	add_figure(full, &far, &no_goal);
+	snprintf(full, sizeof(full), "%s, both hooks", name);
+	add_figure(full, &both, &goal);
+}
 
-		if (object_forget(skel, JOIN_ENTRIES / KL_WAYS) || object_clear_counters(skel))
-			fail("clearing the maps", errno);
-		r = ways[i].measure(ways[i].near, &supply);
-		printf("%-16s  %-28s", name, ways[i].name);
-		print_result(&r);
-		ok &= print_goal(r.median, GOAL_KEEPALIVE_NS);
-		putchar('\n');
-		check_counts(&supply, kind);
+typedef void (*conversation_maker)(struct conversation *c);
+
+/* Leaves the connections of the last one in the maps. */
+static void signalling_rows(const struct object *o, conversation_maker make, const struct way *way,
+			    __u32 connections)
+{
+	static struct conversation c;
+	static struct values values;
+
+	make(&c);
+	c.connections = connections;
+	forget(o);
+	/* At tc: each run of more than one frame at XDP waits for the kernel to rewrite its code. */
+	load_fronts(o, false, &c);
+	open_connections(o, &c);
+	unload_fronts(&c);
+	load_fronts(o, way->xdp, &c);
+	run_batch(o, &c, BATCH);
+	if (way->in_a_row)
+		measure_rows(o, &c, &values);
+	else
+		measure_singles(o, &c, &values);
+	unload_fronts(&c);
+	check_counts(o, &c);
+	for (unsigned i = 0; i < c.count; i++)
+		leg_row(o, &c, i, way, &values);
+}
+
+static struct bench_figure measure_turn(struct hook hook, __u32 phones)
+{
+	const struct pkt_spec rtp = {
+		.proto = 17, .sport = 16500, .dport = 24680, .payload_len = 172
+	};
+	const struct front_spec spec = { .xdp = hook.xdp, .udp = true, .connections = phones };
+	double differences[RUNS];
+	struct front front, empty;
+	struct pkt p;
+
+	pkt_build(&rtp, &p);
+	front_load(&spec, hook.program, &front);
+	front_load(&spec, empty_program[hook.xdp], &empty);
+	for (unsigned i = 0; i < runs; i++) {
+		differences[i] = -front_run(&empty, &p, 0, repeat);
+		differences[i] += front_run(&front, &p, 0, repeat);
 	}
-	return ok;
+	front_unload(&front);
+	front_unload(&empty);
+	return bench_figure_of(differences, runs);
 }
 
-static void print_machine(void)
+/* Other frames of phones that are known, of each in turn. */
+static void turn_row(const struct object *o, __u32 phones)
 {
-	FILE *file = fopen("/proc/cpuinfo", "r");
-	char line[256], model[256] = "unknown";
-	struct utsname name;
+	struct bench_figure xdp = measure_turn(near_hook(o, true, false), phones);
+	struct bench_figure tc = measure_turn(near_hook(o, false, false), phones);
+	char name[96];
 
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "model name : %255[^\n]", model) == 1)
-			break;
+	snprintf(name, sizeof(name), "RTP over UDP, of %u phones in turn", phones);
+	print_row(name, &xdp, &tc, &goal_heard);
+}
+
+/* ---- The tables ---- */
+
+static const struct way rows_xdp = { true, true }, rows_tc = { false, true };
+static const struct way singles_xdp = { true, false }, singles_tc = { false, false };
+
+static void feature_rows(const char *option)
+{
+	struct object o = load_object(option);
+
+	signalling_rows(&o, sccp_conversation, &rows_xdp, SOME);
+	free_object(&o);
+}
+
+static void passing_heading(const char *what)
+{
+	printf("\n%-46s %-20s %-20s\n", what, "XDP", "tc");
+}
+
+static void signalling_heading(const char *what)
+{
+	printf("\n%s\n%-19s %6s  %-14s %-20s %-20s %-20s\n", what, "", "conns", "", "near hook",
+	       "far hook", "both hooks");
+}
+
+static void parse(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--quick")) {
+			quick = true;
+			repeat = 20000;
+			runs = 3;
+			batches = 1;
+			singles = 20;
+		} else if (!strcmp(argv[i], "--json") && i + 1 < argc) {
+			json_path = argv[++i];
+		} else {
+			fputs("usage: packet-cost [--quick] [--json FILE]\n", stderr);
+			exit(2);
+		}
 	}
-	if (file)
-		fclose(file);
-	uname(&name);
-	printf("kernel %s, CPU %s\n", name.release, model);
 }
 
-static void load_objects(void)
+int main(int argc, char **argv)
 {
-	struct kl_settings settings = { .seed = 0x6b616c6f73732121ULL,
-					.deadline_ns = 1000000000,
-					.bucket_mask = JOIN_ENTRIES / KL_WAYS - 1,
-					.idle = true,
-					.arp = true,
-					.mac_mask = PHONES - 1,
-					.tick_ns = 4000000 };
-
-	skel = object_load(&settings, 2 * PHONES, 1 << 20);
-	settings.idle = settings.arp = false;
-	settings.bucket_mask = 0; /* what passes by does not come to the join */
-	plain = skel ? object_load(&settings, 2 * PHONES, 1 << 12) : NULL;
-	if (!plain)
-		fail("cannot load", errno);
-	events = ring_buffer__new(bpf_map__fd(skel->maps.kl_events), drop_event, NULL, NULL);
-	if (!events)
-		fail("the ring buffer", errno);
-	at[XDP_NEAR].measured = bpf_program__fd(skel->progs.kaloss_xdp_acc);
-	at[TC_NEAR].measured = bpf_program__fd(skel->progs.kaloss_in_acc);
-	at[TC_FAR].measured = bpf_program__fd(skel->progs.kaloss_out_cucm);
-	at[XDP_NEAR].plain = bpf_program__fd(plain->progs.kaloss_xdp_acc);
-	at[TC_NEAR].plain = bpf_program__fd(plain->progs.kaloss_in_acc);
-	for (enum hook h = 0; h < HOOKS; h++)
-		at[h].empty = load_empty(is_xdp(h));
-}
-
-int main(void)
-{
-	struct pkt_payload keepalive = { 0 }, registers = { 0 };
-	struct pkt_spec rtp = { .proto = 17, .sport = 16500, .dport = 24680, .payload_len = 172 };
-	struct pkt_spec web = { .dport = 443, .timestamps = true, .payload_len = 1400 };
-	struct pkt_spec sccp = { .seq = 1, .ack = 1, .ip_id = 1, .pad_to = 60 };
-	struct pkt_spec sip = { .seq = 1, .ack = 1, .ip_id = 1, .dport = PKT_SIP_PORT };
-	struct pkt first;
-	bool ok;
+	static const char *const features[] = { "--no-idle-time", "--no-arp", "--nat", "--tap" };
+	static const __u32 sizes[] = { 1, SOME, 16 * SOME, 128 * SOME };
+	__u32 most;
+	struct object all, no_idle, no_arp;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	load_objects();
-	pkt_sccp_keepalive(&keepalive);
-	sccp.payload = keepalive.data;
-	sccp.payload_len = keepalive.len;
-	pkt_sip_register(&registers, &(struct pkt_register){ .expires = "3600", .length = 890 });
-	sip.payload = registers.data;
-	sip.payload_len = registers.len;
+	parse(argc, argv);
+	most = quick ? SOME : 128 * SOME;
+	all = load_object("");
+	empty_program[false] = program_empty(false);
+	empty_program[true] = program_empty(true);
+	no_idle = load_object("--no-idle-time");
+	no_arp = load_object("--no-arp");
 
-	print_machine();
-	printf("ns a packet above an empty program: median of %d alternating runs (lowest to "
-	       "highest)\n\n",
-	       RUNS);
-	printf("%-34s  %-20s  %s\n", "at one hook, in", "XDP", "tc");
-	rtp.phone = web.phone = 9; /* nobody's that is known */
-	ok = other_row("RTP over UDP, without idle times", &rtp, true, GOAL_OTHER_NS);
-	ok &= other_row("RTP over UDP, of another host", &rtp, false, GOAL_OTHER_NS);
-	pkt_build(&sccp, &first);
-	run(at[XDP_NEAR].measured, &first, 1);
-	rtp.phone = 0;
-	ok &= other_row("RTP over UDP, of a phone", &rtp, false, GOAL_PHONE_NS);
-	ok &= other_row("TCP 443, 1400 bytes", &web, false, GOAL_OTHER_NS);
-	arp_row();
-	ack_row();
-	printf("\nat both hooks together, in and out; each with its own sequence number, of %d "
-	       "phones\n",
-	       PHONES);
-	ok &= keepalive_rows("SCCP keepalive", &sccp, KL_SCCP_KEEPALIVE);
-	ok &= keepalive_rows("REGISTER, 890 B", &sip, KL_SIP_REGISTER);
-	printf("\none by one: a run a frame, so that the programs are half forgotten in between.\n"
-	       "in a row: %d frames a run, made different by a program in front.\n"
-	       "All were counted as sent and as delivered. Goals: %s.\n",
-	       BATCH, ok ? "all reached" : "not all reached");
-	ring_buffer__free(events);
-	kaloss_bpf__destroy(plain);
-	kaloss_bpf__destroy(skel);
+	printf("%s\nns a packet above an empty program: median of %u alternating runs (lowest to "
+	       "highest)\n",
+	       bench_machine(), runs);
+	passing_heading("not signalling, at one hook, in");
+	passing_rows(&no_idle, ", --no-idle-time", 9, &goal_other);
+	passing_rows(&all, ", of another host", 9, &goal_heard);
+	arp_row(&no_arp, "ARP request, --no-arp", &goal_heard);
+	arp_row(&all, "ARP request", &no_goal);
+	free_object(&no_idle);
+	free_object(&no_arp);
+
+	signalling_heading(
+		"signalling, in a row: each with its own sequence number, connections in turn");
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && sizes[i] <= most; i++)
+		signalling_rows(&all, sccp_conversation, &rows_xdp, sizes[i]);
+	signalling_rows(&all, sccp_conversation, &rows_tc, SOME);
+	signalling_rows(&all, sip_conversation, &rows_xdp, SOME);
+	signalling_heading(
+		"signalling, one by one: a run a frame, so that the programs are half forgotten");
+	signalling_rows(&all, sccp_conversation, &singles_xdp, SOME);
+	signalling_rows(&all, sccp_conversation, &singles_tc, SOME);
+	signalling_rows(&all, sccp_conversation, &singles_xdp, most);
+	signalling_rows(&all, sip_conversation, &singles_xdp, SOME);
+
+	/* The phones of the last ones are known. */
+	signalling_rows(&all, sccp_conversation, &rows_tc, most);
+	passing_heading("not signalling, of phones whose silence is followed");
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && sizes[i] <= most; i++)
+		turn_row(&all, sizes[i]);
+	free_object(&all);
+
+	/* Quickly only the last one. */
+	for (unsigned i = quick ? 3 : 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		char title[96];
+
+		snprintf(title, sizeof(title), "signalling, in a row, with %s", features[i]);
+		signalling_heading(title);
+		feature_rows(features[i]);
+	}
+	printf("\nAll segments were counted, keepalives and answers as sent and as delivered, and "
+	       "no "
+	       "event was lost.\nGoals: %s.\n",
+	       missed_goals ? "not all reached" : "all reached");
 	return 0;
 }

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * session-cost: what the sessions cost: memory of one, time for an event, and time for an advance
- * of 250 ms with 1 000, 10 000 and 100 000 of them. All of them have names and MAC addresses, and
- * send keepalives every 30 s, evenly spread but for their jitter, each answered after some
- * milliseconds, which the phone acknowledges. Times are told as such and as ratios, for machines
- * differ.
+ * session-cost [--quick] [--json FILE]: what the sessions cost: memory of one, time for an event, and
+ * time for an advance of 250 ms with 1 000 to 1 000 000 of them, on simulated time. All of them have
+ * names and MAC addresses, and send keepalives every 30 s, evenly spread but for their jitter, each
+ * answered after some milliseconds, which the phone acknowledges. Times are told as such and as
+ * ratios, for machines differ.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "core/session_state.h"
 
 enum {
 	ADVANCES = 4 * 60, /* two periods */
+	RUNS = 7,
 	PERIOD_TICKS = 4 * 30,
 };
 
@@ -189,23 +191,64 @@ static struct cost measure_alone(unsigned count)
 	return ret;
 }
 
-int main(void)
+static const char *json_path;
+
+static void add(unsigned count, const char *what, const char *unit, double *values, unsigned runs,
+		struct bench_figure *ret)
 {
-	static const unsigned counts[] = { 1000, 10000, 100000 };
-	struct cost first = { 0 };
+	static const struct bench_goal none = { .is = BENCH_NO_GOAL };
+	char name[96];
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("a session: %zu bytes, its state %zu in all\n", sizeof(struct kl_session),
-	       sizeof(struct kl_node));
-	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		struct cost c = measure_alone(counts[i]);
+	*ret = bench_figure_of(values, runs);
+	snprintf(name, sizeof(name), "%u sessions: %s", count, what);
+	if (bench_add(json_path, "session", name, unit, ret, &none))
+		abort();
+}
 
-		if (!i)
-			first = c;
-		printf("%6u sessions: %5.0f ns an event (%.1f times that of 1000), %8.0f ns an "
-		       "advance (%.2f ns a session), %ld bytes resident each\n",
-		       counts[i], c.event_ns, c.event_ns / first.event_ns, c.advance_ns,
-		       c.advance_ns / counts[i], c.bytes);
+/* A million once: it takes as long as all others. */
+static void row(unsigned count, unsigned runs, double *first_ns)
+{
+	double event[RUNS], advance[RUNS], bytes[RUNS];
+	struct bench_figure e, a, b;
+
+	for (unsigned i = 0; i < runs; i++) {
+		struct cost c = measure_alone(count);
+
+		event[i] = c.event_ns;
+		advance[i] = c.advance_ns;
+		bytes[i] = (double)c.bytes;
 	}
+	add(count, "an event", "ns", event, runs, &e);
+	add(count, "an advance of 250 ms", "ns", advance, runs, &a);
+	add(count, "resident, each", "bytes", bytes, runs, &b);
+	if (!*first_ns)
+		*first_ns = e.median;
+	printf("%7u sessions: %5.0f (%.0f to %.0f) ns an event (%.1f times that of 1000), %7.0f "
+	       "(%.0f to %.0f) ns an advance, %.0f bytes resident each; median of %u\n",
+	       count, e.median, e.lowest, e.highest, e.median / *first_ns, a.median, a.lowest,
+	       a.highest, b.median, runs);
+}
+
+int main(int argc, char **argv)
+{
+	static const unsigned counts[] = { 1000, 10000, 100000, 1000000 };
+	double first_ns = 0;
+	bool quick = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--quick")) {
+			quick = true;
+		} else if (!strcmp(argv[i], "--json") && i + 1 < argc) {
+			json_path = argv[++i];
+		} else {
+			fputs("usage: session-cost [--quick] [--json FILE]\n", stderr);
+			return 2;
+		}
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("%s\na session: %zu bytes, its state %zu in all\n", bench_machine(),
+	       sizeof(struct kl_session), sizeof(struct kl_node));
+	for (unsigned i = 0; i < (quick ? 1 : 4); i++)
+		row(counts[i], quick || counts[i] == 1000000 ? 1 : RUNS, &first_ns);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "object.h"
+#include "util/cleanup.h"
 
 static int print_warnings(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -91,43 +92,36 @@ bool object_conn(const struct kaloss_bpf *skel, __u64 id, struct kl_conn *ret)
 	return false;
 }
 
-static int forget_conns(const struct kaloss_bpf *skel)
+/* Zeroes an array, many of its values a call. */
+static int clear_array(const struct bpf_map *map, uint32_t entries)
 {
-	static const struct kl_conn_bucket empty;
-	static const struct kl_conn none;
-	int r = 0;
+	enum {
+		BATCH = 1024
+	};
+	_cleanup_free_ void *values = calloc(BATCH, bpf_map__value_size(map));
+	__u32 keys[BATCH], count;
+	int r = values ? 0 : -ENOMEM;
 
-	for (__u32 i = 0; !r && i < bpf_map__max_entries(skel->maps.kl_conn_index); i++)
-		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_conn_index), &i, &empty, BPF_ANY);
-	for (__u32 i = 0; !r && i < skel->bss->kl_control.conns_used; i++)
-		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_conns), &i, &none, BPF_ANY);
-	skel->bss->kl_control.conns_used = 0;
+	for (__u32 first = 0; !r && first < entries; first += count) {
+		count = entries - first < BATCH ? entries - first : BATCH;
+		for (__u32 i = 0; i < count; i++)
+			keys[i] = first + i;
+		r = bpf_map_update_batch(bpf_map__fd(map), keys, values, &count, NULL);
+	}
 	return r;
 }
 
 int object_forget(const struct kaloss_bpf *skel, uint32_t buckets)
 {
-	static const struct kl_bucket empty;
-	static const struct kl_mac_bucket no_mac;
-	static const struct kl_arp_told no_arp;
-	int join = bpf_map__fd(skel->maps.kl_join), r = forget_conns(skel);
+	const struct bpf_map *index = skel->maps.kl_conn_index, *macs = skel->maps.kl_macs;
+	int r;
 
-	if (r)
+	if ((r = clear_array(index, bpf_map__max_entries(index))) ||
+	    (r = clear_array(skel->maps.kl_conns, skel->bss->kl_control.conns_used)))
 		return r;
-	for (__u32 i = 0; i < buckets; i++) {
-		r = bpf_map_update_elem(join, &i, &empty, BPF_ANY);
-		if (r)
-			return r;
-	}
-	for (__u32 i = 0; i < KL_ARP_TOLD; i++) {
-		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_arp_told), &i, &no_arp, BPF_ANY);
-		if (r)
-			return r;
-	}
-	for (__u32 i = 0; i < bpf_map__max_entries(skel->maps.kl_macs); i++) {
-		r = bpf_map_update_elem(bpf_map__fd(skel->maps.kl_macs), &i, &no_mac, BPF_ANY);
-		if (r)
-			return r;
-	}
-	return 0;
+	skel->bss->kl_control.conns_used = 0;
+	if ((r = clear_array(skel->maps.kl_join, buckets)) ||
+	    (r = clear_array(skel->maps.kl_arp_told, KL_ARP_TOLD)))
+		return r;
+	return clear_array(macs, bpf_map__max_entries(macs));
 }

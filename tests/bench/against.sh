@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# kaloss beside what people do without it: tcpdump on both sides with a filter for signalling, each
+# writing a file, to be compared later. In turn, the same traffic through a router between two
+# namespaces: RTP with keepalives in between, sent at a fixed pace. CPU: of their own processes (user
+# and system), and of the generator, in whose time the frames are forwarded, beyond what it takes
+# without either (what a hook or a packet socket costs is paid by whoever forwards the frame).
+#
+#   tests/bench/against.sh [--quick] [--json FILE]
+set -u
+. "$(dirname "$0")/lib.sh"
+
+PART=against
+BURSTS=30 RTP=20000 KEEPALIVES=400 CONNECTIONS=256
+! $QUICK || BURSTS=3
+FILTER='tcp port 2000 or tcp port 5060'
+
+# live KIND COUNT FIRST
+live() {
+  lab_in phones taskset -c 0 "$BIN/live" --kind "$1" --interface eth0 --to "$LAB_MAC_ACCESS" --address "$LAB_FAKE_SERVER4" \
+    --connections $CONNECTIONS --first "$3" --count "$2" --sink "${LAB_PID[server]}:eth0" >>"$WORK/live" ||
+    die "the generator failed"
+}
+
+# Ten bursts a second or fewer; the same each time but for the keepalives' numbers.
+traffic() {
+  local i
+  for ((i = 0; i < BURSTS; i++)); do
+    live rtp $RTP 0
+    live keepalive $KEEPALIVES $FIRST
+    FIRST=$((FIRST + KEEPALIVES))
+  done
+}
+
+# Of a process, user and system, in seconds.
+own_cpu() { awk '{ sub(/.*\) /, ""); print ($12 + $13) / 100 }' "/proc/$1/stat"; }
+# with NAME PID…: adds to the files of that name: CPU of its processes, and of the generator.
+with() {
+  local name=$1 pid own=0
+  shift
+  sleep 0.3
+  for pid; do own=$(awk "BEGIN { print $own - $(own_cpu "$pid") }"); done
+  : >"$WORK/live"
+  traffic
+  sleep 0.3
+  jq -s 'map(.cpu_s) | add' "$WORK/live" >>"$WORK/path.$name"
+  for pid; do own=$(awk "BEGIN { print $own + $(own_cpu "$pid") }"); done
+  echo "$own" >>"$WORK/own.$name"
+}
+
+tcpdump_on() {
+  lab_bg box "$WORK/tcpdump.$1" tcpdump -i "$1" -n -w "$WORK/$1.pcap" "$FILTER"
+  lab_wait_for "$WORK/tcpdump.$1" 'listening on' || die "tcpdump: $(cat "$WORK/tcpdump.$1")"
+}
+
+ratio() { paste "$WORK/$1" "$WORK/$2" | awk '{ print $2 ? $1 / $2 : 0 }'; }
+
+lab_up routed
+keep_trap
+lab_gro phones eth0 on
+lab_gro box acc0 on
+FIRST=0 DROPPED=0
+: >"$WORK/live"
+for ((run = 0; run < RUNS; run++)); do
+  with nothing
+  tcpdump_on acc0
+  dump=$LAB_LAST_PID
+  tcpdump_on cucm0
+  with tcpdump "$dump" "$LAB_LAST_PID"
+  lab_stop "$dump"
+  lab_stop "$LAB_LAST_PID"
+  for side in acc0 cucm0; do
+    DROPPED=$((DROPPED + $(sed -nE 's/^([0-9]+) packets dropped by kernel.*/\1/p' "$WORK/tcpdump.$side")))
+    seen=$(sed -nE 's/^([0-9]+) packets captured.*/\1/p' "$WORK/tcpdump.$side")
+    echo "$seen" >>"$WORK/seen"
+  done
+  start_watch
+  with kaloss "$WATCH"
+  stop_watch
+  jq -e "select(.type == \"summary\") | .to_cucm.delivered == $((BURSTS * KEEPALIVES)) and .integrity.events_lost == 0" \
+    "$WORK/records" >/dev/null || die "kaloss did not count them all: $(tail -1 "$WORK/records")"
+done
+echo "each: $((BURSTS * RTP)) packets of RTP and $((BURSTS * KEEPALIVES)) keepalives; of $((BURSTS * KEEPALIVES * 2 * RUNS))" \
+  "tcpdump wrote $(awk '{ n += $1 } END { print n }' "$WORK/seen") and dropped $DROPPED; kaloss counted all"
+# beyond NAME: what the path took beyond what it takes with nothing on it.
+beyond() { paste "$WORK/path.$1" "$WORK/path.nothing" | awk '{ print $1 - $2 }'; }
+# all NAME: with its own processes.
+all() { paste "$WORK/own.$1" <(beyond "$1") | awk '{ print $1 + $2 }'; }
+
+all tcpdump >"$WORK/all.tcpdump"
+all kaloss >"$WORK/all.kaloss"
+# shellcheck disable=SC2046
+{
+  figure --unit s "the path with nothing on it" $(cat "$WORK/path.nothing")
+  figure --unit s "tcpdump -w on both sides: its processes" $(cat "$WORK/own.tcpdump")
+  figure --unit s "tcpdump -w on both sides: the path, beyond that" $(beyond tcpdump)
+  figure --unit s "kaloss watch: its process" $(cat "$WORK/own.kaloss")
+  figure --unit s "kaloss watch: the path, beyond that" $(beyond kaloss)
+  figure --unit times --at-least 3 "tcpdump -w on both sides to kaloss watch, all CPU" \
+    $(ratio all.tcpdump all.kaloss)
+}
+command -v tshark >/dev/null || echo "tshark is not installed (Debian: apt-get install tshark): left out"
