@@ -128,7 +128,7 @@ static int text_loss(struct kl_report *r, const struct kl_loss *l)
 	kl_text_ends(r->out, &l->party);
 	fprintf(r->out, ", seq %u, length %u", l->seq, l->length);
 	if (l->evidence)
-		fprintf(r->out, ": %s\n", l->evidence);
+		fprintf(r->out, ": %s", l->evidence);
 	else
 		fprintf(r->out, ", copies seen: access %u, cucm %u", l->copies[KL_ACCESS],
 			l->copies[KL_CUCM]);
