@@ -30,6 +30,14 @@ const char *kl_where_name(enum kl_where where)
 	return names[where];
 }
 
+const char *kl_forecast_state_name(enum kl_forecast_state state)
+{
+	static const char *const names[KL_FORECAST_STATES] = { "expected", "changed", "withdrawn",
+							       "came_true", "did_not" };
+
+	return names[state];
+}
+
 int kl_sessions_new(const struct kl_sessions_config *config, struct kl_sessions **ret)
 {
 	struct kl_sessions *s = calloc(1, sizeof(*s));

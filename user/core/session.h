@@ -125,6 +125,7 @@ enum kl_forecast_state {
 	KL_FORECAST_WITHDRAWN,
 	KL_FORECAST_CAME_TRUE,
 	KL_FORECAST_DID_NOT, /* the time is over, and the session goes on or nothing was seen */
+	KL_FORECAST_STATES,
 };
 
 enum {
@@ -253,3 +254,4 @@ void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, vo
 
 const char *kl_role_name(enum kl_role role);
 const char *kl_where_name(enum kl_where where);
+const char *kl_forecast_state_name(enum kl_forecast_state state);

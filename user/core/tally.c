@@ -85,6 +85,7 @@ static void read_integrity(const struct kl_counters *n, const struct kl_tally_ow
 		.gaps = own->gaps,
 		.one_way = own->one_way,
 		.wrong_way = { n->incident[KL_WRONG_WAY_ACCESS], n->incident[KL_WRONG_WAY_CUCM] },
+		.records_dropped = own->records_dropped,
 	};
 	for (int i = 0; i < KL_FATES; i++) {
 		ret->unpaired_by[i] = n->unpaired[i];

@@ -100,6 +100,8 @@ static void tell_live(struct words *w, const struct kl_integrity *n)
 					   "(are --access and --cucm mixed up?)" },
 		{ n->wrong_way[KL_CUCM], "segments to the CUCM came in on the cucm side "
 					 "(are --access and --cucm mixed up?)" },
+		{ n->records_dropped, "records were dropped: nobody read them in time; what was in "
+				      "them is counted all the same" },
 	};
 
 	for (int i = 0; i < KL_FATES; i++) {

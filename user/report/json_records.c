@@ -116,6 +116,7 @@ json_t *kl_json_integrity(const struct kl_integrity *n)
 	json_object_set_new(o, "one_way", number(n->one_way));
 	json_object_set_new(o, "wrong_way_access", number(n->wrong_way[KL_ACCESS]));
 	json_object_set_new(o, "wrong_way_cucm", number(n->wrong_way[KL_CUCM]));
+	json_object_set_new(o, "records_dropped", number(n->records_dropped));
 	for (__u32 i = KL_LOST + 1; i < KL_FATES; i++)
 		json_object_set_new(by, kl_fate_name(i), number(n->unpaired_by[i]));
 	json_object_set_new(o, "unpaired_by", by);
@@ -239,13 +240,11 @@ json_t *kl_json_session(const struct kl_session_record *s)
 
 json_t *kl_json_forecast(const struct kl_forecast_record *f)
 {
-	static const char *const state[] = { "expected", "changed", "withdrawn", "came_true",
-					     "did_not" };
 	json_t *o = record("forecast", f->time_ns);
 	char at[40];
 
 	kl_format_time(f->at_ns, at, sizeof(at));
-	json_object_set_new(o, "state", json_string(state[f->state]));
+	json_object_set_new(o, "state", json_string(kl_forecast_state_name(f->state)));
 	set_party(o, &f->party);
 	json_object_set_new(o, "unregisters_at", json_string(at));
 	json_object_set_new(o, "in_s", json_real(((double)f->at_ns - (double)f->time_ns) / 1e9));
@@ -318,6 +317,19 @@ json_t *kl_json_unregistration(const struct kl_alarm *a, uint64_t offset_ns)
 	json_object_set_new(o, "matched_loss", json_boolean(a->matched_loss));
 	json_object_set_new(o, "losses", number(a->losses));
 	json_object_set_new(o, "last_signal", text_or_null(a->last_signal));
+	return o;
+}
+
+json_t *kl_json_dropped(const struct kl_dropped_records *d)
+{
+	json_t *o = record("dropped", d->time_ns);
+	char from[40], to[40];
+
+	kl_format_time(d->from_ns, from, sizeof(from));
+	kl_format_time(d->to_ns, to, sizeof(to));
+	json_object_set_new(o, "records", number(d->records));
+	json_object_set_new(o, "from", json_string(from));
+	json_object_set_new(o, "to", json_string(to));
 	return o;
 }
 

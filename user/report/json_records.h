@@ -19,6 +19,7 @@ json_t *kl_json_forecast(const struct kl_forecast_record *f);
 json_t *kl_json_mac(const struct kl_mac_evidence *m, uint64_t offset_ns);
 json_t *kl_json_arp(const struct kl_arp_conflict *c, uint64_t offset_ns);
 json_t *kl_json_unregistration(const struct kl_alarm *a, uint64_t offset_ns);
+json_t *kl_json_dropped(const struct kl_dropped_records *d);
 json_t *kl_json_summary(const struct kl_report_tick *t);
 /* A zero time is null. */
 json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f);

@@ -54,6 +54,11 @@ static int jsonl_unregistration(struct kl_report *r, const struct kl_alarm *a, u
 	return emit(r, kl_json_unregistration(a, offset_ns));
 }
 
+static int jsonl_dropped(struct kl_report *r, const struct kl_dropped_records *d)
+{
+	return emit(r, kl_json_dropped(d));
+}
+
 static int jsonl_summary(struct kl_report *r, const struct kl_report_tick *t)
 {
 	return emit(r, kl_json_summary(t));
@@ -85,6 +90,7 @@ const struct kl_report_format kl_report_jsonl = {
 	.mac = jsonl_mac,
 	.arp = jsonl_arp,
 	.unregistration = jsonl_unregistration,
+	.dropped = jsonl_dropped,
 	.summary = jsonl_summary,
 	.diagnosis = jsonl_diagnosis,
 };

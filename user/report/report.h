@@ -90,6 +90,14 @@ struct kl_forecast_record {
 	const char *because;
 };
 
+/* Records that nobody read in time, in a row. */
+struct kl_dropped_records {
+	uint64_t time_ns;
+	uint64_t records;
+	uint64_t from_ns; /* when the first and the last one were dropped */
+	uint64_t to_ns;
+};
+
 /* What a side's captures are, and what is missing in them. */
 struct kl_captures_note {
 	const char *files; /* as they were named; NULL: there is no capture of this side */
@@ -145,6 +153,7 @@ struct kl_report_format {
 	int (*arp)(struct kl_report *r, const struct kl_arp_conflict *c, uint64_t offset_ns);
 	/* An alarm that says that a phone was unregistered, or could not register. */
 	int (*unregistration)(struct kl_report *r, const struct kl_alarm *a, uint64_t offset_ns);
+	int (*dropped)(struct kl_report *r, const struct kl_dropped_records *d);
 	int (*summary)(struct kl_report *r, const struct kl_report_tick *t);
 	/* The end of a diagnosis: all of it. The records above may have come before. */
 	int (*diagnosis)(struct kl_report *r, const struct kl_diagnosis_record *d);

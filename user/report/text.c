@@ -297,6 +297,21 @@ static int text_forecast(struct kl_report *r, const struct kl_forecast_record *f
 	return done(r);
 }
 
+static int text_dropped(struct kl_report *r, const struct kl_dropped_records *d)
+{
+	char now[16], from[16], to[16];
+
+	clock_text(d->time_ns, now, sizeof(now));
+	clock_text(d->from_ns, from, sizeof(from));
+	clock_text(d->to_ns, to, sizeof(to));
+	fprintf(r->out,
+		"%s %sDROPPED%s %" PRIu64 " records from %s to %s, which nobody read in time; what "
+		"was in them is counted all the same\n",
+		now, kl_text_paint(r, KL_TEXT_YELLOW), kl_text_paint(r, KL_TEXT_PLAIN), d->records,
+		from, to);
+	return done(r);
+}
+
 static void print_total(struct kl_report *r, const char *name, const struct kl_count *n)
 {
 	fprintf(r->out,
@@ -426,6 +441,7 @@ const struct kl_report_format kl_report_text = {
 	.mac = text_mac,
 	.arp = text_arp,
 	.unregistration = text_unregistration,
+	.dropped = text_dropped,
 	.summary = text_summary,
 	.diagnosis = kl_text_diagnosis,
 };
