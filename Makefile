@@ -22,7 +22,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
@@ -263,6 +263,10 @@ include-directions:
 	@! grep -lE '#include.*pcap/' $(wildcard user/*/*.[ch] user/*.c) | \
 		grep -v '^user/source/capture_file.c' || { \
 		echo "include-directions: only user/source/capture_file.c may include libpcap" >&2; exit 1; }
+	@! grep -lE '#include.*microhttpd' $(wildcard user/*/*.[ch] user/*.c) | \
+		grep -v '^user/report/metrics_http.c' || { \
+		echo "include-directions: only user/report/metrics_http.c may include libmicrohttpd" >&2; \
+		exit 1; }
 	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch]) || { \
 		echo "include-directions: sources do not know reports" >&2; exit 1; }
 

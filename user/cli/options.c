@@ -16,6 +16,7 @@ enum {
 	CONNECTIONS = 262144, /* 100 000 phones with two connections each, and room */
 	JOIN_ENTRIES = 65536,
 	RING_BYTES = 4 << 20,
+	QUEUE_BYTES = 8 << 20,
 	WATCH = KL_VERB_WATCH,
 	BOTH = KL_VERB_WATCH | KL_VERB_CHECK,
 	DIAGNOSE = KL_VERB_DIAGNOSE,
@@ -215,6 +216,11 @@ static int set_ring_bytes(struct kl_options *o, const char *value, struct kl_err
 	return number(value, 4096, 1U << 30, &o->live.ring_bytes, err);
 }
 
+static int set_queue_bytes(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 4096, 1U << 30, &o->queue_bytes, err);
+}
+
 /* ---- Choices ---- */
 
 static int choose(const char *value, const char *const *names, int *ret, struct kl_error *err)
@@ -386,6 +392,11 @@ static const struct option_def options[] = {
 	{ "sccp-missed", "N", TELLS, .set = set_sccp_missed,
 	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
 		  "default 3" },
+	{ "queue-bytes", "N", WATCH, .set = set_queue_bytes,
+	  .help = "records that wait for a slow reader; what does not fit is dropped and\n"
+		  "counted; default 8388608" },
+	{ "prometheus", "ADDRESS:PORT", WATCH, MEMBER(prometheus),
+	  .help = "serve metrics there (/metrics, /healthz); :PORT is 127.0.0.1:PORT" },
 	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
 	  .help = "have the kernel measure our programs, and show ns a run at the end" },
 	{ "help", NULL, ALL, MEMBER(help), .help = "this text" },
@@ -401,6 +412,7 @@ static void set_defaults(struct kl_options *o)
 			.ring_bytes = RING_BYTES,
 		},
 		.interval_ns = KL_NS_PER_S,
+		.queue_bytes = QUEUE_BYTES,
 		.sip_grace_ns = KL_SIP_GRACE_NS,
 		.sccp_missed = KL_SCCP_MISSED_MAX,
 		.poll.interval_ns = POLL_NS,

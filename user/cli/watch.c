@@ -8,56 +8,151 @@
 #include "cli/inputs.h"
 #include "cli/options.h"
 #include "cli/run.h"
+#include "cli/stop.h"
+#include "core/metrics.h"
+#include "report/metrics_http.h"
 #include "report/report.h"
 #include "source/live.h"
 #include "util/cleanup.h"
+#include "util/duration.h"
+#include "util/outlet.h"
 
-static struct kl_report *report_of(struct kl_run *run)
+/* How long the end waits for somebody to read what was written. */
+#define READER_PATIENCE_NS (5 * KL_NS_PER_S)
+
+struct watch {
+	struct kl_run run;
+	struct kl_report report;
+	struct kl_outlet *outlet;
+	struct kl_metrics metrics;
+	struct kl_metrics_http *http; /* NULL: not asked for */
+	const char *output;	      /* what is written to, for a person */
+};
+
+static struct watch *of(struct kl_run *run)
 {
 	return run->arg;
 }
 
+/* ---- Records ---- */
+
+/* A record was printed; r: what that came to. */
+static int end_record(struct watch *w, int r)
+{
+	if (!r)
+		r = kl_outlet_commit(w->outlet);
+	w->run.tally.own.records_dropped = kl_outlet_dropped(w->outlet);
+	return r;
+}
+
 static int tell_story(struct kl_run *run, const struct kl_story *story, const struct kl_drop *drop)
 {
-	return kl_report_story(report_of(run), story, run->realtime_offset_ns, drop);
+	struct watch *w = of(run);
+
+	kl_metrics_story(&w->metrics, story);
+	return end_record(w, kl_report_story(&w->report, story, run->realtime_offset_ns, drop));
 }
 
 static int tell_lost(struct kl_run *run, const struct kl_lost *lost, const struct kl_drop *drop)
 {
 	struct kl_loss record = kl_run_loss_record(run, lost, drop);
+	struct watch *w = of(run);
 
-	return report_of(run)->format->loss(report_of(run), &record);
+	return end_record(w, w->report.format->loss(&w->report, &record));
 }
 
 static int tell_mac(struct kl_run *run, const struct kl_mac_evidence *m)
 {
-	return report_of(run)->format->mac(report_of(run), m, run->realtime_offset_ns);
+	struct watch *w = of(run);
+
+	kl_metrics_mac(&w->metrics, m);
+	return end_record(w, w->report.format->mac(&w->report, m, run->realtime_offset_ns));
 }
 
 static int tell_arp(struct kl_run *run, const struct kl_arp_conflict *c)
 {
-	return report_of(run)->format->arp(report_of(run), c, run->realtime_offset_ns);
+	struct watch *w = of(run);
+
+	return end_record(w, w->report.format->arp(&w->report, c, run->realtime_offset_ns));
 }
 
 static int tell_alarm(struct kl_run *run, const struct kl_alarm *a)
 {
+	struct watch *w = of(run);
+
 	if (!kl_alarm_is_unregistration(a))
 		return 0;
-	return report_of(run)->format->unregistration(report_of(run), a, run->realtime_offset_ns);
+	kl_metrics_unregistration(&w->metrics, a);
+	return end_record(w,
+			  w->report.format->unregistration(&w->report, a, run->realtime_offset_ns));
+}
+
+static void measure_programs(struct kl_run *run, struct kl_metrics *m)
+{
+	struct kl_program_cost cost[KL_METRICS_PROGRAMS];
+
+	m->program_count = kl_live_self_cost(run->live, cost, KL_COUNT(cost));
+	for (size_t i = 0; i < m->program_count; i++) {
+		struct kl_metrics_program *p = &m->program[i];
+
+		snprintf(p->name, sizeof(p->name), "%s", cost[i].program);
+		p->runs = cost[i].runs;
+		p->run_ns = cost[i].run_ns;
+	}
+}
+
+static void publish(struct watch *w, const struct kl_report_tick *tick)
+{
+	struct kl_run *run = &w->run;
+	struct kl_evidence has = {};
+
+	if (!w->http)
+		return;
+	kl_inputs_describe(run->inputs, &has);
+	kl_metrics_tick(&w->metrics, &run->tally, &has);
+	w->metrics.start_ns = run->start_ns + run->realtime_offset_ns;
+	w->metrics.tick_ns = tick->time_ns;
+	w->metrics.phones = tick->phones;
+	if (run->o->live.self_cost)
+		measure_programs(run, &w->metrics);
+	kl_metrics_http_tell(w->http, &w->metrics);
 }
 
 static int tell_tick(struct kl_run *run, const struct kl_report_tick *tick)
 {
-	return report_of(run)->format->tick(report_of(run), tick);
+	struct watch *w = of(run);
+
+	publish(w, tick);
+	return end_record(w, w->report.format->tick(&w->report, tick));
+}
+
+static int tell_gap(struct watch *w, const struct kl_outlet_gap *gap)
+{
+	const struct kl_dropped_records record = {
+		.time_ns = w->run.now_ns + w->run.realtime_offset_ns,
+		.records = gap->records,
+		.from_ns = gap->from_ns,
+		.to_ns = gap->to_ns,
+	};
+
+	w->report.lines = 0; /* a header comes first again */
+	return w->report.format->dropped(&w->report, &record) ?: kl_outlet_commit_always(w->outlet);
 }
 
 static int flush(struct kl_run *run)
 {
-	return kl_report_flush(report_of(run));
+	struct watch *w = of(run);
+	struct kl_outlet_gap gap;
+	int r = 0;
+
+	if (kl_outlet_gap_over(w->outlet, &gap))
+		r = tell_gap(w, &gap);
+	return r ?: kl_outlet_flush(w->outlet);
 }
 
-static int summarize(struct kl_run *run)
+static int summarize(struct watch *w)
 {
+	struct kl_run *run = &w->run;
 	struct kl_evidence has = {};
 	struct kl_report_tick record = {
 		.time_ns = run->now_ns + run->realtime_offset_ns,
@@ -67,11 +162,40 @@ static int summarize(struct kl_run *run)
 		.sessions = run->o->per_phone ? run->sessions : NULL,
 		.mac_flushes = run->mac_flushes,
 	};
+	struct kl_outlet_gap gap;
+	int r = 0;
 
+	/* The last tick may be among them. */
+	run->tally.total.integrity.records_dropped = kl_outlet_dropped(w->outlet);
 	kl_inputs_describe(run->inputs, &has);
 	record.mac_flushes_known = has.has_bridge || has.has_snmp || has.has_syslog;
 	memcpy(record.inferred, run->inferred, sizeof(record.inferred));
-	return report_of(run)->format->summary(report_of(run), &record) ?: flush(run);
+	if (kl_outlet_gap(w->outlet, &gap))
+		r = tell_gap(w, &gap);
+	return r ?: w->report.format->summary(&w->report, &record)
+			    ?: kl_outlet_commit_always(w->outlet);
+}
+
+/* Waits until all is written, though not for ever, nor past a signal. */
+static int wait_for_reader(struct watch *w)
+{
+	uint64_t until_ns = kl_monotonic_ns() + READER_PATIENCE_NS;
+	size_t left;
+	int r;
+
+	do
+		left = kl_outlet_wait(w->outlet, 100);
+	while (left && !kl_outlet_error(w->outlet) && kl_monotonic_ns() < until_ns &&
+	       !kl_stop_take(w->run.stop));
+	r = kl_outlet_error(w->outlet);
+	if (!left || r)
+		return r;
+	fprintf(stderr,
+		"kaloss watch: writing to %s: nobody reads: the last %zu records, with the "
+		"summary, "
+		"are lost\n",
+		w->output, left);
+	return -ETIMEDOUT;
 }
 
 /* What the inputs could not use is no record: for the person at the terminal. */
@@ -94,16 +218,62 @@ static void print_self_cost(struct kl_run *run)
 			cost[i].runs, (double)cost[i].run_ns / (double)cost[i].runs);
 }
 
-static int watch(struct kl_run *run)
+static int watch(struct watch *w)
 {
+	struct kl_run *run = &w->run;
 	int r = kl_run(run);
 
 	if (!r)
-		r = run->error = summarize(run);
+		r = run->error = summarize(w);
+	if (!r) {
+		r = wait_for_reader(w);
+		run->error = r == -ETIMEDOUT ? 0 : r;
+	}
 	print_remarks(run);
 	if (!r && run->o->live.self_cost)
 		print_self_cost(run);
 	return r;
+}
+
+/* ---- From start to end ---- */
+
+static int open_http(struct watch *w)
+{
+	const struct kl_options *o = w->run.o;
+	struct kl_error err = {};
+	int r = kl_metrics_http_open(o->prometheus, o->interval_ns, &w->http, &err);
+
+	if (r)
+		fprintf(stderr, "kaloss watch: --prometheus %s\n", err.text);
+	return r;
+}
+
+/* Threads that must not take the signals: those are blocked by now. */
+static int start_threads(struct watch *w, int fd)
+{
+	struct kl_error err = {};
+	int r = kl_outlet_open(fd, w->run.o->queue_bytes, &w->outlet);
+
+	if (r)
+		kl_set_error(&err, "%s", strerror(-r));
+	else
+		w->report.out = kl_outlet_file(w->outlet);
+	if (!r && w->http)
+		r = kl_metrics_http_start(w->http, &err);
+	if (r)
+		fprintf(stderr, "kaloss watch: %s\n", err.text);
+	return r;
+}
+
+static int open_output(const struct kl_options *o, FILE **ret)
+{
+	if (!o->output)
+		return 0;
+	*ret = fopen(o->output, "we");
+	if (*ret)
+		return 0;
+	fprintf(stderr, "kaloss watch: %s: %s\n", o->output, strerror(errno));
+	return -errno;
 }
 
 int kl_watch(const struct kl_options *o)
@@ -118,36 +288,39 @@ int kl_watch(const struct kl_options *o)
 		.beat = flush,
 	};
 	_cleanup_fclose_ FILE *file = NULL;
-	struct kl_report report = {
-		.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
-	};
-	struct kl_run run = {
-		.verb = "watch",
-		.o = o,
-		.handlers = &handlers,
-		.arg = &report,
-		/* A list of all sessions at the end holds those that ended, too. */
-		.keep_sessions = o->per_phone,
+	struct watch w = {
+		.run = {
+			.verb = "watch",
+			.o = o,
+			.handlers = &handlers,
+			.arg = &w,
+			/* A list of all sessions at the end holds those that ended, too. */
+			.keep_sessions = o->per_phone,
+		},
+		.report = {
+			.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
+		},
+		.output = o->output ?: "standard output",
 	};
 	int r;
 
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	if (o->output) {
-		file = fopen(o->output, "we");
-		if (!file) {
-			fprintf(stderr, "kaloss watch: %s: %s\n", o->output, strerror(errno));
-			return KL_EXIT_FAILED;
-		}
-	}
-	report.out = file ? file : stdout;
-	report.color = kl_wants_color(o, report.out);
-	r = kl_run_open(&run);
+	if (open_output(o, &file))
+		return KL_EXIT_FAILED;
+	w.report.color = kl_wants_color(o, file ?: stdout);
+	r = o->prometheus ? open_http(&w) : 0;
 	if (!r)
-		r = watch(&run);
-	kl_run_close(&run);
-	if (run.error && run.error != -EPIPE)
-		fprintf(stderr, "kaloss watch: writing to %s: %s\n",
-			o->output ? o->output : "standard output", strerror(-run.error));
+		r = kl_run_open(&w.run);
+	if (!r)
+		r = start_threads(&w, fileno(file ?: stdout));
+	if (!r)
+		r = watch(&w);
+	kl_metrics_http_close(w.http);
+	kl_outlet_close(w.outlet);
+	kl_run_close(&w.run);
+	if (w.run.error && w.run.error != -EPIPE)
+		fprintf(stderr, "kaloss watch: writing to %s: %s\n", w.output,
+			strerror(-w.run.error));
 	return !r || r == -EPIPE ? KL_EXIT_OK : KL_EXIT_FAILED;
 }

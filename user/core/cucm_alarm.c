@@ -116,6 +116,30 @@ const char *kl_cucm_reason_name(const char *alarm, int reason)
 	return kind->reasons[reason];
 }
 
+static bool is_listed(const char *const *names, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+size_t kl_cucm_reasons(const char *ret[KL_CUCM_REASONS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t k = 0; k < KL_COUNT(kinds); k++) {
+		for (size_t i = 0; i < kinds[k].reason_count; i++) {
+			const char *name = kinds[k].reasons[i];
+
+			if (name && count < KL_CUCM_REASONS_MAX && !is_listed(ret, count, name))
+				ret[count++] = name;
+		}
+	}
+	return count;
+}
+
 /* ---- Keys and values ---- */
 
 struct pair {

@@ -19,3 +19,10 @@ bool kl_cucm_alarm_read(const char *text, size_t len, struct kl_alarm *ret);
 
 /* NULL: alarms of this name have no such reason that is known. */
 const char *kl_cucm_reason_name(const char *alarm, int reason);
+
+enum {
+	KL_CUCM_REASONS_MAX = 64,
+};
+
+/* The names of all reasons that are known, of whichever alarm, each once. Returns how many. */
+size_t kl_cucm_reasons(const char *ret[KL_CUCM_REASONS_MAX]);
