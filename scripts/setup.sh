@@ -13,6 +13,7 @@ packages=(
   libcriterion-dev libclang-rt-14-dev clang-format clang-tidy
   iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema snmp bsdutils chromium-headless-shell
+  prometheus curl
 )
 
 missing=()
@@ -29,9 +30,19 @@ echo "setup: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# The tests want the programs of these packages, not services of theirs on this host.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$log" "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
   >"$log" 2>&1; then
   tail -20 "$log" >&2
   echo "setup: apt-get could not install ${missing[*]}" >&2
   exit 1
+fi
+if [[ " ${missing[*]} " == *" prometheus "* ]] && command -v systemctl >/dev/null; then
+  systemctl --quiet disable prometheus 2>/dev/null || true
 fi

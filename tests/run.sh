@@ -92,8 +92,8 @@ count() {
 }
 
 alone=(lint unit kernel sessions soak)
-lanes=("exact no_false_loss nothing_left bad_input syslog bench"
-  "check why lab html evidence_host build usage study damage pairs pair history fuzz")
+lanes=("exact no_false_loss nothing_left bad_input syslog stuck bench"
+  "check metrics why lab html evidence_host build usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done

@@ -18,7 +18,7 @@
 #include "util/outlet.h"
 
 /* How long the end waits for somebody to read what was written. */
-#define READER_PATIENCE_NS (5 * KL_NS_PER_S)
+#define READER_PATIENCE_NS (10 * KL_NS_PER_S)
 
 struct watch {
 	struct kl_run run;
