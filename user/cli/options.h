@@ -48,8 +48,8 @@ struct kl_options {
 	bool per_phone;
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;
-	const char *output;	/* NULL: standard output. Points into argv. */
 	uint32_t queue_bytes;	/* of records that nobody has read yet */
+	const char *output;	/* NULL: standard output. Points into argv. */
 	const char *prometheus; /* where metrics are served; NULL: nowhere. Points into argv. */
 	bool help;
 };
