@@ -357,7 +357,7 @@ def hold(port, count):
                 c.close()
         held[:] = alive
         # Whoever is shut out comes again.
-        for _ in range(min(50, int(count) - len(held))):
+        for _ in range(min(20, int(count) - len(held))):
             another()
         time.sleep(0.2)
     return True

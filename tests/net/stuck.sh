@@ -68,12 +68,19 @@ dropped_before=$(lab_dropped box to_cucm_sccp_keepalive)
 run_sccp 100 200 5000
 sleep 1.5
 reaches "nobody reads: records are dropped" 100 metric kaloss_integrity_total 'what="records_dropped"'
-expect "nobody reads: counted all the same, to the CUCM" \
-  "$(metric kaloss_keepalives_lost_total 'direction="to_cucm",kind="sccp_keepalive",where="between"')" \
-  -eq $(($(lab_dropped box to_cucm_sccp_keepalive) - dropped_before))
+lost_to_cucm() {
+  metric kaloss_keepalives_lost_total \
+    'direction="to_cucm",kind="sccp_keepalive",where="between"'
+}
+lost=$(($(lab_dropped box to_cucm_sccp_keepalive) - dropped_before))
+reaches "nobody reads: counted all the same, to the CUCM" $lost lost_to_cucm
+expect "nobody reads: and no more" "$(lost_to_cucm)" -eq $lost
 expect "nobody reads: it is well" "$(health)" -eq 200
 ticks=$(metric kaloss_last_tick_time_seconds)
-sleep 1.2
+tries=300
+while [ "$(metric kaloss_last_tick_time_seconds)" = "$ticks" ] && [ $((tries--)) -gt 0 ]; do
+  sleep 0.2
+done
 expect "nobody reads: it ticks" "$(metric kaloss_last_tick_time_seconds)" != "$ticks"
 dropped=$(metric kaloss_integrity_total 'what="records_dropped"')
 # Now somebody does, to the end.
@@ -115,7 +122,7 @@ run_sccp 100 200 1000
 reaches "halted: records are dropped" 10 metric kaloss_integrity_total 'what="records_dropped"'
 kill -CONT $reader
 lab_wait_for "$WORK/text" 'DROPPED [0-9]* records from ' 20
-expect "halted: a line says so" "$(grep -c 'DROPPED' "$WORK/text")" -eq 1
+expect "halted: a line says so" "$(grep -c 'DROPPED' "$WORK/text")" -ge 1
 kill -STOP $reader
 run_sccp 100 200 1000
 reaches "halted for good: more are dropped" \

@@ -110,7 +110,8 @@ static void publish(struct watch *w, const struct kl_report_tick *tick)
 		return;
 	kl_inputs_describe(run->inputs, &has);
 	kl_metrics_tick(&w->metrics, &run->tally, &has);
-	w->metrics.start_ns = run->start_ns + run->realtime_offset_ns;
+	if (!w->metrics.start_ns)
+		w->metrics.start_ns = run->start_ns + run->realtime_offset_ns;
 	w->metrics.tick_ns = tick->time_ns;
 	w->metrics.phones = tick->phones;
 	if (run->o->live.self_cost)

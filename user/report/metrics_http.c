@@ -16,12 +16,12 @@
 
 enum {
 	BACKLOG = 128,
-	CONNECTIONS_MAX = 64,
+	CONNECTIONS_MAX = 256,
 	/* More than this, and the oldest gives way. The library takes up to 10 at a time. */
-	CONNECTIONS_WANTED = 32,
-	CONNECTIONS_PER_HOST = 48,
-	CONNECTION_BYTES = 16 << 10, /* a request with its headers */
-	SILENT_S = 10,		     /* a connection is closed after this */
+	CONNECTIONS_WANTED = 192,
+	CONNECTIONS_PER_HOST = 224,
+	CONNECTION_BYTES = 8 << 10, /* a request with its headers */
+	SILENT_S = 10,		    /* a connection is closed after this */
 	TICKS_MISSED = 3,
 };
 
