@@ -22,7 +22,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables inih libsystemd libcap-ng
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
