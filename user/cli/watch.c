@@ -7,14 +7,28 @@
 
 #include "cli/inputs.h"
 #include "cli/options.h"
+#include "cli/reload.h"
 #include "cli/run.h"
+#include "cli/service.h"
 #include "report/report.h"
 #include "source/live.h"
+#include "source/snmp_users.h"
 #include "util/cleanup.h"
+
+struct watch {
+	struct kl_run run;
+	struct kl_report report;
+	struct kl_reload reload;
+};
+
+static struct watch *of(struct kl_run *run)
+{
+	return run->arg;
+}
 
 static struct kl_report *report_of(struct kl_run *run)
 {
-	return run->arg;
+	return &of(run)->report;
 }
 
 static int tell_story(struct kl_run *run, const struct kl_story *story, const struct kl_drop *drop)
@@ -48,12 +62,37 @@ static int tell_alarm(struct kl_run *run, const struct kl_alarm *a)
 
 static int tell_tick(struct kl_run *run, const struct kl_report_tick *tick)
 {
-	return report_of(run)->format->tick(report_of(run), tick);
+	int r = report_of(run)->format->tick(report_of(run), tick);
+
+	if (!r)
+		kl_service_tick(run, tick);
+	return r;
 }
 
 static int flush(struct kl_run *run)
 {
 	return kl_report_flush(report_of(run));
+}
+
+static void started(struct kl_run *run)
+{
+	kl_service_ready(run->o->interval_ns);
+}
+
+static int hangup(struct kl_run *run)
+{
+	int r;
+
+	kl_service_reloading();
+	r = kl_reload(&of(run)->reload, run, report_of(run));
+	kl_service_ready(run->o->interval_ns);
+	return r;
+}
+
+static void stopping(struct kl_run *run)
+{
+	(void)run;
+	kl_service_stopping();
 }
 
 static int summarize(struct kl_run *run)
@@ -106,9 +145,30 @@ static int watch(struct kl_run *run)
 	return r;
 }
 
+/* The files that options name and that nobody but a run reads. */
+static int check_files(const struct kl_options *o)
+{
+	const char *const files[] = { o->trap.auth_file, o->poll.auth_file };
+
+	for (size_t i = 0; i < KL_COUNT(files); i++) {
+		struct kl_snmp_users users;
+		struct kl_error err = {};
+
+		if (!files[i])
+			continue;
+		if (kl_snmp_users_read(files[i], &users, &err)) {
+			fprintf(stderr, "kaloss watch: --%s-auth: %s\n", i ? "poll" : "trap",
+				err.text);
+			return KL_EXIT_FAILED;
+		}
+		kl_snmp_users_done(&users);
+	}
+	return KL_EXIT_OK;
+}
+
 int kl_watch(const struct kl_options *o)
 {
-	static const struct kl_run_handlers handlers = {
+	const struct kl_run_handlers handlers = {
 		.story = tell_story,
 		.lost = tell_lost,
 		.mac = tell_mac,
@@ -116,38 +176,40 @@ int kl_watch(const struct kl_options *o)
 		.alarm = tell_alarm,
 		.tick = tell_tick,
 		.beat = flush,
+		.started = started,
+		.hangup = kl_reload_takes_hangup(o) ? hangup : NULL,
+		.stopping = stopping,
 	};
-	_cleanup_fclose_ FILE *file = NULL;
-	struct kl_report report = {
-		.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
-	};
-	struct kl_run run = {
-		.verb = "watch",
-		.o = o,
-		.handlers = &handlers,
-		.arg = &report,
-		/* A list of all sessions at the end holds those that ended, too. */
-		.keep_sessions = o->per_phone,
+	struct watch w = {
+		.report = {
+			.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
+		},
+		.run = {
+			.verb = "watch",
+			.o = &w.reload.now,
+			.handlers = &handlers,
+			.arg = &w,
+			/* A list of all sessions at the end holds those that ended, too. */
+			.keep_sessions = o->per_phone,
+		},
 	};
 	int r;
 
+	if (o->check_config)
+		return check_files(o);
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	if (o->output) {
-		file = fopen(o->output, "we");
-		if (!file) {
-			fprintf(stderr, "kaloss watch: %s: %s\n", o->output, strerror(errno));
-			return KL_EXIT_FAILED;
-		}
-	}
-	report.out = file ? file : stdout;
-	report.color = kl_wants_color(o, report.out);
-	r = kl_run_open(&run);
+	if (kl_reload_open(&w.reload, o))
+		return KL_EXIT_FAILED;
+	w.report.out = w.reload.file ?: stdout;
+	w.report.color = kl_wants_color(o, w.report.out);
+	r = kl_run_open(&w.run);
 	if (!r)
-		r = watch(&run);
-	kl_run_close(&run);
-	if (run.error && run.error != -EPIPE)
+		r = watch(&w.run);
+	kl_run_close(&w.run);
+	if (w.run.error && w.run.error != -EPIPE)
 		fprintf(stderr, "kaloss watch: writing to %s: %s\n",
-			o->output ? o->output : "standard output", strerror(-run.error));
+			w.reload.now.output ?: "standard output", strerror(-w.run.error));
+	kl_reload_close(&w.reload);
 	return !r || r == -EPIPE ? KL_EXIT_OK : KL_EXIT_FAILED;
 }
