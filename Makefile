@@ -110,11 +110,21 @@ $(LIB): $(LIB_OBJECTS)
 $(BUILD)/kaloss: $(BUILD)/user/main.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+EXAMPLES := $(DESTDIR)$(PREFIX)/share/doc/kaloss/examples
+
+# (The service's options are yours: cp …/examples/kaloss.conf /etc/kaloss.conf.)
 install: all
 	install -D -m 0755 $(BUILD)/kaloss $(DESTDIR)$(PREFIX)/sbin/kaloss
+	install -d $(UNIT_DIR) $(EXAMPLES)
+	sed 's|/usr/local/sbin/|$(PREFIX)/sbin/|' systemd/kaloss.service > $(UNIT_DIR)/kaloss.service
+	chmod 0644 $(UNIT_DIR)/kaloss.service
+	install -m 0644 conf/kaloss.conf systemd/tap.conf systemd/snmp.conf $(EXAMPLES)
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss
+	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss $(UNIT_DIR)/kaloss.service
+	rm -f $(addprefix $(EXAMPLES)/,kaloss.conf tap.conf snmp.conf)
+	-rmdir --ignore-fail-on-non-empty -p $(EXAMPLES) 2>/dev/null
 
 clean:
 	rm -rf $(BUILD)
