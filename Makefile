@@ -124,7 +124,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss $(UNIT_DIR)/kaloss.service
 	rm -f $(addprefix $(EXAMPLES)/,kaloss.conf tap.conf snmp.conf)
-	-rmdir --ignore-fail-on-non-empty -p $(EXAMPLES) 2>/dev/null
+	-rmdir $(EXAMPLES) $(EXAMPLES:/examples=) 2>/dev/null
 
 clean:
 	rm -rf $(BUILD)
