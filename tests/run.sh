@@ -92,7 +92,11 @@ count() {
 }
 
 alone=(lint unit kernel sessions soak)
+<<<<<<< HEAD
 lanes=("exact no_false_loss nothing_left bad_input syslog bench"
+=======
+lanes=("exact no_false_loss nothing_left bad_input service syslog"
+>>>>>>> a35e3e0 (Docs: the service, what it trusts and what it may do; the file of keys has its tests)
   "check why lab html evidence_host build usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"

@@ -42,31 +42,31 @@ struct kl_options {
 	enum kl_format format;
 	enum kl_color color;
 	const char *captures[KL_SIDES]; /* comma lists of files; NULL: none. Point into argv. */
-	bool complete[KL_SIDES];	/* that side's capture is known to have dropped nothing */
 	const char *write_lost;		/* NULL: not asked for */
 	const char *traces;		/* of the call server; a comma list; NULL: none */
 	/* Evidence from outside; their addresses and files are NULL where not asked for. */
 	struct kl_trap_config trap;
 	struct kl_switch_poll_config poll;
 	struct kl_syslog_config syslog;
-	bool all_macs;
 	const char *live_only; /* an option that captures have no use for; NULL: none was given */
-	bool no_drops;
-	bool per_phone;
+	const char *output;    /* NULL: standard output. Points into argv. */
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;
-	const char *output; /* NULL: standard output. Points into argv. */
-	bool append;	    /* what is in it stays */
+	bool complete[KL_SIDES]; /* that side's capture is known to have dropped nothing */
+	bool all_macs;
+	bool no_drops;
+	bool per_phone;
+	bool append; /* what is in output stays */
 	bool help;
-	const char *config_path; /* NULL: none */
 	bool check_config;	 /* do no more than that */
+	const char *config_path; /* NULL: none */
 	struct kl_config_file *config;
 	/* What was said of each option, in the table's order; NULL: nothing. */
 	const char *given[KL_OPTIONS_MAX];
 	/* What kl_options_parse() made them from. */
 	const struct kl_verb *verb;
-	int argc;
 	char **argv;
+	int argc;
 };
 
 /* A verb: which of the options it has, and how it presents itself. */
