@@ -179,6 +179,14 @@ reload() {
   done
 }
 
+# What a call server would write into a file that is followed; in whose records it shows.
+alarm() {
+  echo "41679: cucm1 Jul 02 2015 06:22:31.250 UTC :  %UC_CALLMANAGER-3-EndPointUnregistered:" \
+    "%[DeviceName=$1][IPAddress=10.1.0.99][Protocol=SIP][Reason=13][NodeID=cucm1]: unregistered"
+}
+heard() { records | grep -c "\"type\":\"unregistration\".*\"device\":\"$1\""; }
+is_heard() { [ "$(heard "$1")" -gt 0 ]; }
+
 rotations=0
 rotate() {
   mv "$STATE/records" "$STATE/records.$((100000 + rotations))"
@@ -201,10 +209,18 @@ options "syslog-file = /"
 reload "a file that cannot be followed" "Is a directory: the settings stay as they are"
 options "syslog-file = /var/lib/kaloss/log"
 reload "a file to follow" "syslog-file is now /var/lib/kaloss/log" "interval is now not set (it was 500ms)"
+alarm SEPFIRST >>"$STATE/log"
+wait_until is_heard SEPFIRST
+alarm SEPSECOND >>"$STATE/log"
 options "syslog-file = /var/lib/kaloss/log,/var/lib/kaloss/other"
 reload "one more" "syslog-file is now /var/lib/kaloss/log,"
+alarm SEPTHIRD >>"$STATE/log"
+alarm SEPOTHER >>"$STATE/other"
+wait_until is_heard SEPOTHER
+wait_until is_heard SEPTHIRD
 options
 reload "as it was" "syslog-file is now not set"
+alarm SEPLATE >>"$STATE/log"
 while [ $SECONDS -lt $end ]; do
   rotate
   reload "rotation" >>"$WORK/rotations"
@@ -222,6 +238,10 @@ expect "reloads: unpaired" "$(sum .integrity.unpaired)" -eq 0
 expect "reloads: loss records" "$(records | grep -c '"type":"loss"')" -ge "$(dropped)"
 expect "reloads: keepalives delivered, and the phones' own count" \
   "$(sum .by_kind.sccp_keepalive.to_cucm.delivered)" -ge "$(lab_json "$WORK/phones" .keepalives_sent)"
+for device in FIRST SECOND THIRD OTHER; do
+  expect "reloads: heard of a followed file: SEP$device" "$(heard SEP$device)" -eq 1
+done
+expect "reloads: heard of a file that is followed no more" "$(heard SEPLATE)" -eq 0
 expect "watchdog: one a tick" $(($(told WATCHDOG=1) - $(ticks))) -le 1
 expect "watchdog: patience" "$(told WATCHDOG_USEC=60000000)" -eq $((reloads + 1))
 expect "status" "$(told "STATUS=100 phones; lost: [0-9]* in the last [0-9.]* s, [0-9]* since the start")" -ge 1
@@ -263,7 +283,7 @@ expect "end: STOPPING=1" "$(told STOPPING=1)" -eq 1
 expect "end: summary" "$(records | grep -c '"type":"summary"')" -eq 1
 expect "end: hooks left" "$(hooked)" -eq 0
 expect "end: others can read what it wrote" \
-  "$(find "$STATE" -type f -perm /077 | wc -l)" -eq 0
+  "$(find "$STATE" -name 'records*' -perm /077 | wc -l)" -eq 0
 expect "end: what it said is in lines of its own" \
   "$(grep -vc -e 'side: ' -e '^kaloss watch: ' "$WORK/log")" -eq 0
 lab_stop "$SERVER"

@@ -73,11 +73,11 @@ static int open_files(const struct files *open, const char *list, bool follow, s
 		struct kl_syslog_file **file = &ret->file[ret->count];
 		int r;
 
-		/* (Named twice, it is read twice: so it was always.) */
 		if (!*path)
 			continue;
 		if (ret->count == FILES_MAX)
 			return kl_fail(err, -E2BIG, "--syslog-file: more than %d files", FILES_MAX);
+		/* (Named twice, it is read twice.) */
 		*file = find(open, path);
 		if (*file && is_in(ret, *file))
 			*file = NULL;
