@@ -6,6 +6,7 @@
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
 #   make soak       ten minutes of random loss at three places (as root)
+#   make service-hour   an hour as the service that systemd would start, with reloads (as root)
 #   make bench      all that is measured (as root, ten minutes); figures also to build/bench.json
 #   make bench-captures: the last alone, tshark on large captures, too, and memory by size
 #   make fuzz, make corpus, and the same for each NAME: see tests/fuzz/fuzz.mk
@@ -22,7 +23,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
@@ -64,8 +65,8 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
-	include-directions
+.PHONY: all clean install uninstall test soak service-hour test-tools lab-tools lint format bench \
+	bench-captures include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -110,11 +111,21 @@ $(LIB): $(LIB_OBJECTS)
 $(BUILD)/kaloss: $(BUILD)/user/main.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+EXAMPLES := $(DESTDIR)$(PREFIX)/share/doc/kaloss/examples
+
+# (The service's options are yours: cp …/examples/kaloss.conf /etc/kaloss.conf.)
 install: all
 	install -D -m 0755 $(BUILD)/kaloss $(DESTDIR)$(PREFIX)/sbin/kaloss
+	install -d $(UNIT_DIR) $(EXAMPLES)
+	sed 's|/usr/local/sbin/|$(PREFIX)/sbin/|' systemd/kaloss.service > $(UNIT_DIR)/kaloss.service
+	chmod 0644 $(UNIT_DIR)/kaloss.service
+	install -m 0644 conf/kaloss.conf systemd/tap.conf systemd/snmp.conf $(EXAMPLES)
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss
+	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss $(UNIT_DIR)/kaloss.service
+	rm -f $(addprefix $(EXAMPLES)/,kaloss.conf tap.conf snmp.conf)
+	-rmdir $(EXAMPLES) $(EXAMPLES:/examples=) 2>/dev/null
 
 clean:
 	rm -rf $(BUILD)
@@ -229,6 +240,10 @@ SOAK_SECONDS ?= 600
 SOAK_SEED ?= 1
 soak: all lab-tools
 	tests/net/soak.sh $(SOAK_CONNECTIONS) $(SOAK_SECONDS) $(SOAK_SEED)
+
+SERVICE_SECONDS ?= 3600
+service-hour: all lab-tools
+	SERVICE_SECONDS=$(SERVICE_SECONDS) tests/net/service.sh
 
 CAPTURES_BENCH := $(BUILD)/kaloss $(addprefix $(BUILD)/tests/bench/,make-capture measure)
 

@@ -51,6 +51,11 @@ build BUILD=out CFLAGS='-O1 -g'
 check "a changed flag rebuilds" [ "$(compiled)" -gt 10 ]
 check "make install DESTDIR= PREFIX=" build BUILD=out CFLAGS='-O1 -g' install DESTDIR="$WORK/root" PREFIX=/usr
 check "installs the program" [ -x "$WORK/root/usr/sbin/kaloss" ]
+check "installs the service, which starts that program" grep -q '^ExecStart=/usr/sbin/kaloss ' \
+  "$WORK/root/usr/lib/systemd/system/kaloss.service"
+check "installs the example of its options" [ -s "$WORK/root/usr/share/doc/kaloss/examples/kaloss.conf" ]
+build BUILD=out CFLAGS='-O1 -g' uninstall DESTDIR="$WORK/root" PREFIX=/usr
+check "make uninstall leaves nothing" [ -z "$(find "$WORK/root" -type f)" ]
 check "include directions" build include-directions
 echo '#include <bpf/libbpf.h>' >>user/core/tally.h
 check "a crossed border is found" bash -c "! make --no-print-directory include-directions >/dev/null 2>&1"

@@ -53,6 +53,7 @@ static int run_verb(const struct kl_verb *verb, int argc, char **argv)
 {
 	struct kl_error err = {};
 	struct kl_options o;
+	int status;
 
 	if (kl_options_parse(verb, argc, argv, &o, &err)) {
 		fprintf(stderr, "kaloss %s: %s\n", verb->name, err.text);
@@ -62,7 +63,9 @@ static int run_verb(const struct kl_verb *verb, int argc, char **argv)
 		kl_options_help(verb);
 		return KL_EXIT_OK;
 	}
-	return verb->run(&o);
+	status = verb->run(&o);
+	kl_options_done(&o);
+	return status;
 }
 
 /*

@@ -576,7 +576,7 @@ int kl_diagnose_captures(const struct kl_options *o)
 	d.lost = lost;
 	d.report = (struct kl_report){
 		.out = file ? file : stdout,
-		.color = kl_wants_color(o, file ? file : stdout),
+		.color = kl_wants_color(o, fileno(file ? file : stdout)),
 		.format = kl_diagnose_format(o),
 	};
 	kl_progress_start(&d.progress, stderr);

@@ -302,7 +302,7 @@ int kl_diagnose_live(const struct kl_options *o)
 		return KL_EXIT_FAILED;
 	l.report = (struct kl_report){
 		.out = file ? file : stdout,
-		.color = kl_wants_color(o, file ? file : stdout),
+		.color = kl_wants_color(o, fileno(file ? file : stdout)),
 		.format = kl_diagnose_format(o),
 	};
 	r = kl_run_open(&l.run);

@@ -243,6 +243,29 @@ void kl_inputs_close(struct kl_inputs *in)
 	free(in);
 }
 
+int kl_inputs_set_syslog_files(struct kl_inputs *in, const char *files, struct kl_error *err)
+{
+	const struct kl_syslog_config config = { .files = files, .follow = true };
+	int r;
+
+	if (in->syslog)
+		return kl_syslog_set_files(in->syslog, files, err);
+	if (!files)
+		return 0;
+	r = kl_syslog_open(&config, &in->syslog, err);
+	if (!r && (r = listen_to(in, kl_syslog_fd(in->syslog)))) {
+		kl_syslog_close(in->syslog);
+		in->syslog = NULL;
+		return kl_fail(err, r, "epoll: %s", strerror(-r));
+	}
+	return r;
+}
+
+void kl_inputs_set_patience(struct kl_inputs *in, uint64_t sip_grace_ns, uint32_t sccp_missed)
+{
+	kl_unregistrations_set_patience(in->unregistrations, sip_grace_ns, sccp_missed);
+}
+
 int kl_inputs_fd(const struct kl_inputs *in)
 {
 	return in->epoll;
@@ -357,7 +380,8 @@ void kl_inputs_describe(const struct kl_inputs *in, struct kl_evidence *ret)
 {
 	ret->has_bridge = in->fdb && kl_fdb_has_bridge(in->fdb);
 	ret->has_snmp = in->trap || in->poll;
-	ret->has_syslog = in->syslog;
+	/* (What was listened to until a reload is no source any more.) */
+	ret->has_syslog = in->config.o->syslog.address || in->config.o->syslog.files;
 	ret->has_arp = !in->config.o->live.no_arp;
 	ret->has_drops = in->kernel_drops;
 	ret->has_alarms = in->alarms_seen;

@@ -36,6 +36,11 @@ int kl_inputs_open(const struct kl_inputs_config *config, struct kl_inputs **ret
 int kl_inputs_open_own(struct kl_inputs *in, struct kl_live *live, struct kl_error *err);
 void kl_inputs_close(struct kl_inputs *in); /* NULL is fine */
 
+/* Follows these syslog files from now on (NULL: none). On an error all stays as it was. */
+int kl_inputs_set_syslog_files(struct kl_inputs *in, const char *files, struct kl_error *err);
+/* As kl_sessions_set_patience(). */
+void kl_inputs_set_patience(struct kl_inputs *in, uint64_t sip_grace_ns, uint32_t sccp_missed);
+
 /* Readable when there is something to take. */
 int kl_inputs_fd(const struct kl_inputs *in);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/config_file.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -22,7 +23,9 @@ enum {
 	DIAGNOSE = KL_VERB_DIAGNOSE,
 	TELLS = KL_VERB_WATCH | KL_VERB_DIAGNOSE, /* writes records */
 	ALL = BOTH | DIAGNOSE,
-	LIVE = 1 << 8, /* diagnose: not for captures */
+	LIVE = 1 << 8,	  /* diagnose: not for captures */
+	WORDS = 1 << 9,	  /* on the command line only */
+	RELOADS = 1 << 10 /* may change while it runs (cli/reload.c) */
 };
 
 #define POLL_NS (10 * KL_NS_PER_S)
@@ -329,7 +332,7 @@ static const struct option_def options[] = {
 	  .help = "default 5061" },
 	{ "deadline", "DURATION", TELLS | LIVE, .set = set_deadline,
 	  .help = "a segment not delivered within this time is lost; default 1s" },
-	{ "interval", "DURATION", WATCH, .set = set_interval,
+	{ "interval", "DURATION", WATCH | RELOADS, .set = set_interval,
 	  .help = "between two ticks; default 1s" },
 	{ "duration", "DURATION", BOTH, .set = set_duration,
 	  .help = "stop after this time (watch: default never; check: traffic is looked at\n"
@@ -356,23 +359,24 @@ static const struct option_def options[] = {
 	{ "trap-community", "TEXT", TELLS | LIVE, MEMBER(trap.community),
 	  .help = "of v1 and v2c traps; default: any" },
 	{ "trap-auth", "FILE", TELLS | LIVE, MEMBER(trap.auth_file),
-	  .help = "users of SNMPv3, one a line: NAME AUTH-PROTOCOL KEY [PRIV-PROTOCOL KEY]" },
+	  .help = "users of SNMPv3, one a line: NAME AUTH-PROTOCOL KEY [PRIV-PROTOCOL KEY];\n"
+		  "and the community, which others could read here: community TEXT" },
 	{ "poll-switch", "ADDRESS[,ADDRESS...]", TELLS | LIVE, MEMBER(poll.switches),
 	  .help = "ask switches by SNMP for their MAC tables and ageing times" },
 	{ "poll-community", "TEXT", TELLS | LIVE, MEMBER(poll.community),
 	  .help = "default public" },
 	{ "poll-auth", "FILE", TELLS | LIVE, MEMBER(poll.auth_file),
-	  .help = "ask by SNMPv3, as the first user in it" },
+	  .help = "ask by SNMPv3, as the first user in it, or by its community" },
 	{ "poll-interval", "DURATION", TELLS | LIVE, .set = set_poll_interval,
 	  .help = "default 10s" },
 	{ "syslog", "ADDRESS:PORT", TELLS | LIVE, MEMBER(syslog.address),
 	  .help = "listen for syslog of switches and call servers, UDP and TCP (usually\n"
 		  "port 514)" },
-	{ "syslog-file", "FILE[,FILE...]", TELLS, MEMBER(syslog.files),
+	{ "syslog-file", "FILE[,FILE...]", TELLS | RELOADS, MEMBER(syslog.files),
 	  .help = "follow such files, like tail -F; with captures: read them" },
 	{ "cucm-trace", "FILE[,FILE...]", DIAGNOSE, MEMBER(traces),
 	  .help = "the call server's SDL or SDI traces: what its application received" },
-	{ "all-macs", NULL, TELLS, MEMBER(all_macs),
+	{ "all-macs", NULL, TELLS | RELOADS, MEMBER(all_macs),
 	  .help = "tell of every MAC address, not of phones and servers only" },
 	{ "no-idle-time", NULL, TELLS | LIVE, MEMBER(live.no_idle),
 	  .help = "do not follow how long each phone was silent" },
@@ -382,14 +386,16 @@ static const struct option_def options[] = {
 	  .help = "do not ask the kernel why it dropped a segment" },
 	{ "format", "FORMAT", TELLS, .set = set_format,
 	  .help = "text (the default) or jsonl; diagnose: also json or html" },
-	{ "output", "FILE", TELLS, MEMBER(output),
+	{ "output", "FILE", TELLS | RELOADS, MEMBER(output),
 	  .help = "write records to FILE instead of standard output" },
+	{ "append", NULL, WATCH | RELOADS, MEMBER(append),
+	  .help = "keep what is in FILE, and write behind it" },
 	{ "color", "auto|always|never", ALL, .set = set_color,
 	  .help = "default auto: only on a terminal" },
 	{ "per-phone", NULL, TELLS, MEMBER(per_phone), .help = "list all sessions in the summary" },
-	{ "sip-grace", "DURATION", TELLS, .set = set_sip_grace,
+	{ "sip-grace", "DURATION", TELLS | RELOADS, .set = set_sip_grace,
 	  .help = "how long the call server waits for a refresh that is due; default 15s" },
-	{ "sccp-missed", "N", TELLS, .set = set_sccp_missed,
+	{ "sccp-missed", "N", TELLS | RELOADS, .set = set_sccp_missed,
 	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
 		  "default 3" },
 	{ "queue-bytes", "N", WATCH, .set = set_queue_bytes,
@@ -399,10 +405,17 @@ static const struct option_def options[] = {
 	  .help = "serve metrics there (/metrics, /healthz); :PORT is 127.0.0.1:PORT" },
 	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
 	  .help = "have the kernel measure our programs, and show ns a run at the end" },
-	{ "help", NULL, ALL, MEMBER(help), .help = "this text" },
+	{ "config", "FILE", WATCH | WORDS, MEMBER(config_path),
+	  .help = "read options from FILE: KEY = VALUE lines, a KEY being an option without\n"
+		  "its dashes; what the command line says goes before it. SIGHUP reads it again" },
+	{ "check-config", NULL, WATCH | WORDS, MEMBER(check_config),
+	  .help = "only say what is wrong with the options: exit status 0 or 2" },
+	{ "help", NULL, ALL | WORDS, MEMBER(help), .help = "this text" },
 };
 
-static void set_defaults(struct kl_options *o)
+_Static_assert(KL_COUNT(options) <= KL_OPTIONS_MAX, "struct kl_options has no room for them");
+
+void kl_options_defaults(struct kl_options *o)
 {
 	*o = (struct kl_options){
 		.live = {
@@ -440,24 +453,35 @@ static size_t fill_long_options(const struct kl_verb *verb, struct option *ret)
 	return count;
 }
 
-int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
-		     struct kl_error *err)
+/* An option by the command line or by a file; the error names it. */
+static int take(const struct option_def *def, struct kl_options *o, const char *value,
+		struct kl_error *err)
+{
+	struct kl_error why = {};
+	int r = def->set ? def->set(o, value, &why) : set_member(def, o, value, &why);
+
+	if (r)
+		return kl_fail(err, r, "--%s: %.400s", def->name, why.text);
+	o->given[def - options] = value;
+	return 0;
+}
+
+static int read_command_line(const struct kl_verb *verb, int argc, char **argv,
+			     struct kl_options *o, struct kl_error *err)
 {
 	struct option known[KL_COUNT(options) + 1];
 	int c;
 
-	set_defaults(ret);
 	fill_long_options(verb, known);
-	optind = 1;
+	optind = 0; /* from the start, whatever was parsed before */
 	opterr = 0;
 	/* The leading colon tells a missing argument from an unknown option. */
 	while ((c = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
 		const struct option_def *def;
-		struct kl_error why = {};
 		int r;
 
 		if (c == 'h') {
-			ret->help = true;
+			o->help = true;
 			continue;
 		}
 		if (c == ':')
@@ -467,23 +491,144 @@ int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct k
 				       argv[optind - 1], verb->name);
 		def = &options[c - 256];
 		if (def->verbs & LIVE)
-			ret->live_only = def->name;
-		r = def->set ? def->set(ret, optarg ? optarg : "", &why)
-			     : set_member(def, ret, optarg ? optarg : "", &why);
+			o->live_only = def->name;
+		r = take(def, o, optarg ? optarg : "yes", err);
 		if (r)
-			return kl_fail(err, r, "--%s: %s", def->name, why.text);
+			return r;
 	}
-	if (ret->help)
-		return 0;
-	if (optind < argc)
+	if (!o->help && optind < argc)
 		return kl_fail(err, -EINVAL, "unexpected argument %s", argv[optind]);
-	return kl_options_check(verb, ret, err);
+	return 0;
 }
 
-bool kl_wants_color(const struct kl_options *o, FILE *out)
+/* ---- The file ---- */
+
+static const struct option_def *find_key(const struct kl_verb *verb, const char *name)
+{
+	for (size_t i = 0; i < KL_COUNT(options); i++) {
+		if ((options[i].verbs & verb->mask) && !(options[i].verbs & WORDS) &&
+		    !strcmp(options[i].name, name))
+			return &options[i];
+	}
+	return NULL;
+}
+
+static int take_key(const struct option_def *def, struct kl_options *o, const char *value,
+		    struct kl_error *err)
+{
+	static const char *const names[] = { "no", "yes", NULL };
+	struct kl_error why = {};
+	int choice = 1, r;
+
+	if (!def->argument && (r = choose(value, names, &choice, &why)))
+		return kl_fail(err, r, "%s: %.400s", def->name, why.text);
+	if (!choice)
+		return 0;
+	r = take(def, o, value, &why);
+	/* (Without the dashes: so it is written there.) */
+	return r ? kl_fail(err, r, "%.400s", why.text + 2) : 0;
+}
+
+int kl_option_set(const struct kl_verb *verb, struct kl_options *o, const char *name,
+		  const char *value, struct kl_error *err)
+{
+	const struct option_def *def = find_key(verb, name);
+
+	if (!def)
+		return kl_fail(err, -ENOENT, "unknown option %.50s", name[0] ? name : "(none)");
+	return take_key(def, o, value, err);
+}
+
+/* What the command line said, stays; what the file says of it must be right nevertheless. */
+static int take_file(const struct kl_verb *verb, struct kl_options *o, struct kl_error *err)
+{
+	const char *said[KL_OPTIONS_MAX];
+
+	memcpy(said, o->given, sizeof(said));
+	for (size_t i = 0; i < o->config->count; i++) {
+		const struct kl_config_entry *e = &o->config->entry[i];
+		const struct option_def *def = find_key(verb, e->key);
+		struct kl_options unused;
+		struct kl_error why = {};
+		int r;
+
+		kl_options_defaults(&unused);
+		r = kl_option_set(verb, def && said[def - options] ? &unused : o, e->key, e->value,
+				  &why);
+		if (r)
+			return kl_fail(err, r, "%s: line %u: %.400s", o->config_path, e->line,
+				       why.text);
+	}
+	return 0;
+}
+
+static int check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err)
+{
+	struct kl_error why = {};
+	int r = kl_options_check(verb, o, &why);
+
+	if (!r)
+		return 0;
+	if (!o->config)
+		*err = why;
+	else
+		kl_set_error(err, "%.60s: %.400s", o->config_path, why.text);
+	return r;
+}
+
+int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
+		     struct kl_error *err)
+{
+	int r;
+
+	kl_options_defaults(ret);
+	ret->verb = verb;
+	ret->argc = argc;
+	ret->argv = argv;
+	r = read_command_line(verb, argc, argv, ret, err);
+	if (r || ret->help)
+		return r;
+	if (ret->config_path)
+		r = kl_config_file_read(ret->config_path, &ret->config, err)
+			    ?: take_file(verb, ret, err);
+	if (!r)
+		r = check(verb, ret, err);
+	if (r)
+		kl_options_done(ret);
+	return r;
+}
+
+void kl_options_done(struct kl_options *o)
+{
+	kl_config_file_free(o->config);
+	o->config = NULL;
+}
+
+bool kl_option_describe(const struct kl_verb *verb, size_t index, struct kl_option_info *ret)
+{
+	const struct option_def *def;
+
+	*ret = (struct kl_option_info){};
+	if (index >= KL_COUNT(options))
+		return false;
+	def = &options[index];
+	if (def->verbs & verb->mask)
+		*ret = (struct kl_option_info){
+			.name = def->name,
+			.argument = def->argument,
+			.help = def->help,
+			.in_file = !(def->verbs & WORDS),
+			.reloads = def->verbs & RELOADS,
+			.any_value = def->argument &&
+				     (!def->set || def->set == set_access || def->set == set_cucm),
+		};
+	return true;
+}
+
+bool kl_wants_color(const struct kl_options *o, int fd)
 {
 	if (o->color == KL_COLOR_AUTO)
-		return isatty(fileno(out));
+		return isatty(fd);
 	return o->color == KL_COLOR_ALWAYS;
 }
 

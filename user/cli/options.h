@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The options that the verbs share: one table drives parsing and help. Texts point into argv. All of it prints nothing
- * but what --help asks for; errors come back as text.
+ * The options that the verbs share: one table drives the command line, the file of --config and
+ * help. Texts point into argv or into that file's, which the options own: kl_options_done() frees
+ * them. All of it prints nothing but what --help asks for; errors come back as text.
  */
 #pragma once
 
@@ -28,6 +29,12 @@ enum kl_color {
 	KL_COLOR_NEVER
 };
 
+enum {
+	KL_OPTIONS_MAX = 96 /* rows of the table */
+};
+
+struct kl_config_file;
+
 struct kl_options {
 	struct kl_live_config live;
 	uint64_t interval_ns;
@@ -35,23 +42,33 @@ struct kl_options {
 	enum kl_format format;
 	enum kl_color color;
 	const char *captures[KL_SIDES]; /* comma lists of files; NULL: none. Point into argv. */
-	bool complete[KL_SIDES];	/* that side's capture is known to have dropped nothing */
 	const char *write_lost;		/* NULL: not asked for */
 	const char *traces;		/* of the call server; a comma list; NULL: none */
 	/* Evidence from outside; their addresses and files are NULL where not asked for. */
 	struct kl_trap_config trap;
 	struct kl_switch_poll_config poll;
 	struct kl_syslog_config syslog;
-	bool all_macs;
 	const char *live_only; /* an option that captures have no use for; NULL: none was given */
-	bool no_drops;
-	bool per_phone;
+	const char *output;    /* NULL: standard output. Points into argv. */
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;
-	uint32_t queue_bytes;	/* of records that nobody has read yet */
-	const char *output;	/* NULL: standard output. Points into argv. */
-	const char *prometheus; /* where metrics are served; NULL: nowhere. Points into argv. */
+	uint32_t queue_bytes;	 /* of records that nobody has read yet */
+	const char *prometheus;	 /* where metrics are served; NULL: nowhere. Points into argv. */
+	bool complete[KL_SIDES]; /* that side's capture is known to have dropped nothing */
+	bool all_macs;
+	bool no_drops;
+	bool per_phone;
+	bool append; /* what is in output stays */
 	bool help;
+	bool check_config;	 /* do no more than that */
+	const char *config_path; /* NULL: none */
+	struct kl_config_file *config;
+	/* What was said of each option, in the table's order; NULL: nothing. */
+	const char *given[KL_OPTIONS_MAX];
+	/* What kl_options_parse() made them from. */
+	const struct kl_verb *verb;
+	char **argv;
+	int argc;
 };
 
 /* A verb: which of the options it has, and how it presents itself. */
@@ -73,13 +90,34 @@ enum {
 	KL_CAPTURES_MAX = 1024 /* files of one side */
 };
 
-/* argv[0] is the verb. Negative errno with err's text: wrong usage. */
+/*
+ * argv[0] is the verb. Negative errno with err's text: wrong usage, and nothing to be freed. What
+ * the command line says goes before what the file of --config says. May be called again, to read
+ * that file anew.
+ */
 int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
 		     struct kl_error *err);
+void kl_options_done(struct kl_options *o);
+void kl_options_defaults(struct kl_options *ret);
+
+/* A row of the table. */
+struct kl_option_info {
+	const char *name;
+	const char *argument; /* NULL: takes none; in a file: yes or no */
+	const char *help;
+	bool in_file;	/* of --config */
+	bool reloads;	/* takes effect when that file is read again */
+	bool any_value; /* a text, or a list that is empty unless told: it has no default value */
+};
+/* False: there are not so many, or it is not of this verb (ret->name is NULL then). */
+bool kl_option_describe(const struct kl_verb *verb, size_t index, struct kl_option_info *ret);
+/* As a line of the file: -ENOENT: no such option. */
+int kl_option_set(const struct kl_verb *verb, struct kl_options *o, const char *name,
+		  const char *value, struct kl_error *err);
 /* Do the options go together? */
 int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err);
 void kl_options_help(const struct kl_verb *verb);
-bool kl_wants_color(const struct kl_options *o, FILE *out);
+bool kl_wants_color(const struct kl_options *o, int fd);
 
 /* Exit statuses (docs/contract.md). */
 enum {

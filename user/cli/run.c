@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/run.h"
 
+#include <linux/capability.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "core/names.h"
 #include "source/links.h"
 #include "source/live.h"
+#include "source/privilege.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -380,6 +382,7 @@ static bool wait_beat(struct kl_run *w, uint64_t until_ns)
 		{ .fd = kl_stop_fd(w->stop), .events = POLLIN },
 		{ .fd = kl_links_fd(w->links), .events = POLLIN },
 		{ .fd = kl_inputs_fd(w->inputs), .events = POLLIN },
+		{ .fd = kl_stop_hangup_fd(w->stop), .events = POLLIN },
 	};
 	uint64_t now_ns = kl_monotonic_ns(), left_ms = BEAT_MS;
 
@@ -392,6 +395,8 @@ static bool wait_beat(struct kl_run *w, uint64_t until_ns)
 	poll(fds, KL_COUNT(fds), (int)left_ms);
 	if (fds[1].revents)
 		watch_links(w);
+	if (fds[3].revents && kl_stop_take_hangup(w->stop))
+		keep_error(w, w->handlers->hangup(w));
 	return fds[0].revents && kl_stop_take(w->stop);
 }
 
@@ -491,7 +496,7 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 	};
 	int r;
 
-	if ((r = kl_stop_open(&w->stop)))
+	if ((r = kl_stop_open(w->handlers->hangup, &w->stop)))
 		return kl_fail(err, r, "signals: %s", strerror(-r));
 	if ((r = kl_sessions_new(&sessions, &w->sessions)))
 		return kl_fail(err, r, "out of memory");
@@ -500,10 +505,25 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 				   ?: kl_inputs_open_own(w->inputs, w->live, err);
 }
 
+/*
+ * Before the first byte is read of what strangers send. Kept is what hooks that are attached again
+ * need, and what goes on reading and writing files of others' where root was told to.
+ */
+static int drop_privileges(const struct kl_options *o, struct kl_error *err)
+{
+	uint64_t keep = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_BPF | 1ULL << CAP_PERFMON;
+
+	if (o->syslog.files || o->traces)
+		keep |= 1ULL << CAP_DAC_READ_SEARCH;
+	if (o->output)
+		keep |= 1ULL << CAP_DAC_OVERRIDE;
+	return kl_keep_capabilities(keep, err);
+}
+
 int kl_run_open(struct kl_run *w)
 {
 	struct kl_error err = {};
-	int r = open_all(w, &err);
+	int r = open_all(w, &err) ?: drop_privileges(w->o, &err);
 
 	if (r)
 		fprintf(stderr, "kaloss %s: %s\n", w->verb, err.text);
@@ -519,6 +539,12 @@ void kl_run_close(struct kl_run *w)
 	kl_links_close(w->links);
 	kl_sessions_free(w->sessions);
 	kl_stop_close(w->stop);
+}
+
+void kl_run_set_patience(struct kl_run *w)
+{
+	kl_sessions_set_patience(w->sessions, w->o->sip_grace_ns, w->o->sccp_missed);
+	kl_inputs_set_patience(w->inputs, w->o->sip_grace_ns, w->o->sccp_missed);
 }
 
 /* The last look: all that came is in the last tick. */
@@ -546,7 +572,11 @@ int kl_run(struct kl_run *w)
 	kl_live_start(w->live);
 	read_clocks(w);
 	w->start_ns = w->tick_ns = w->sweep_ns = w->walk_ns = w->now_ns;
+	if (w->handlers->started)
+		w->handlers->started(w);
 	r = run(w);
+	if (w->handlers->stopping)
+		w->handlers->stopping(w);
 	if (!r)
 		r = drain(w);
 	return r ?: finish(w);

@@ -33,6 +33,12 @@ struct kl_run_handlers {
 	int (*tick)(struct kl_run *run, const struct kl_report_tick *tick);
 	/* Ten times a second, after what came was handed over. May be NULL. */
 	int (*beat)(struct kl_run *run);
+	/* Every segment counts from here on; nothing more is opened that needs privileges. May be NULL. */
+	void (*started)(struct kl_run *run);
+	/* SIGHUP, which ends the process where this is NULL. */
+	int (*hangup)(struct kl_run *run);
+	/* The end was asked for, or has come. May be NULL. */
+	void (*stopping)(struct kl_run *run);
 };
 
 struct kl_run {
@@ -74,6 +80,9 @@ void kl_run_close(struct kl_run *run);
  * its deadline, and the last tick. A handler's error (run->error) is not printed, another one is.
  */
 int kl_run(struct kl_run *run);
+
+/* What a changed o->sip_grace_ns or o->sccp_missed means to those who go by a copy of it. */
+void kl_run_set_patience(struct kl_run *run);
 
 /* A lost copy as a record. */
 struct kl_loss kl_run_loss_record(const struct kl_run *run, const struct kl_lost *lost,

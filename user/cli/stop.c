@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "source/privilege.h"
 #include "util/cleanup.h"
 
 enum {
@@ -19,13 +20,16 @@ struct kl_stop {
 	pthread_t thread;
 	bool started;
 	int fd;
+	int hangup_fd; /* < 0: not taken */
 };
 
-static void asked_for(sigset_t *ret)
+static void asked_for(sigset_t *ret, bool hangup)
 {
 	sigemptyset(ret);
 	sigaddset(ret, SIGINT);
 	sigaddset(ret, SIGTERM);
+	if (hangup)
+		sigaddset(ret, SIGHUP);
 }
 
 static void end_at_once(int number)
@@ -33,7 +37,7 @@ static void end_at_once(int number)
 	sigset_t set;
 
 	signal(number, SIG_DFL);
-	asked_for(&set);
+	asked_for(&set, false);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	raise(number);
 }
@@ -43,21 +47,26 @@ static void *wait_for_signals(void *arg)
 	const struct kl_stop *s = arg;
 	const uint64_t one = 1;
 	sigset_t set;
+	int count = 0;
 
-	asked_for(&set);
-	for (int count = 1;; count++) {
-		int number;
+	/* Where that fails, the thread that does the work finds out, too, and ends all of it. */
+	kl_keep_capabilities(0, NULL);
+	asked_for(&set, s->hangup_fd >= 0);
+	for (;;) {
+		int number, fd;
 
 		if (sigwait(&set, &number))
 			return NULL;
-		if (count > PATIENCE)
+		fd = number == SIGHUP ? s->hangup_fd : s->fd;
+		if (number != SIGHUP && ++count > PATIENCE)
 			end_at_once(number);
-		if (write(s->fd, &one, sizeof(one)) != sizeof(one))
+		/* (Of SIGHUPs that nobody takes one is as good as many.) */
+		if (write(fd, &one, sizeof(one)) != sizeof(one) && number != SIGHUP)
 			end_at_once(number);
 	}
 }
 
-int kl_stop_open(struct kl_stop **ret)
+int kl_stop_open(bool hangup, struct kl_stop **ret)
 {
 	struct kl_stop *s = calloc(1, sizeof(*s));
 	sigset_t set;
@@ -65,9 +74,11 @@ int kl_stop_open(struct kl_stop **ret)
 
 	if (!s)
 		return -ENOMEM;
-	asked_for(&set);
+	asked_for(&set, hangup);
 	s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
-	r = s->fd < 0 ? errno : pthread_sigmask(SIG_BLOCK, &set, NULL);
+	s->hangup_fd = hangup ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	r = s->fd < 0 || (hangup && s->hangup_fd < 0) ? errno
+						      : pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (!r)
 		r = pthread_create(&s->thread, NULL, wait_for_signals, s);
 	if (r) {
@@ -88,6 +99,7 @@ void kl_stop_close(struct kl_stop *s)
 		pthread_join(s->thread, NULL);
 	}
 	kl_closep(&s->fd);
+	kl_closep(&s->hangup_fd);
 	free(s);
 }
 
@@ -101,4 +113,16 @@ bool kl_stop_take(struct kl_stop *s)
 	uint64_t one;
 
 	return read(s->fd, &one, sizeof(one)) == sizeof(one);
+}
+
+int kl_stop_hangup_fd(const struct kl_stop *s)
+{
+	return s->hangup_fd;
+}
+
+bool kl_stop_take_hangup(struct kl_stop *s)
+{
+	uint64_t count;
+
+	return s->hangup_fd >= 0 && read(s->hangup_fd, &count, sizeof(count)) == sizeof(count);
 }

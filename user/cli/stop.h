@@ -5,7 +5,9 @@
  * from a file descriptor. The third one ends the process at once, whatever it waits for: a reader
  * that does not read, say.
  *
- * A struct kl_stop owns the thread. One at a time.
+ * SIGHUP, where it is taken, asks for something else: that what is configured be read again.
+ *
+ * A struct kl_stop owns the thread, which gives up all privileges. One at a time.
  */
 #pragma once
 
@@ -13,10 +15,14 @@
 
 struct kl_stop;
 
-int kl_stop_open(struct kl_stop **ret);
+/* hangup: takes SIGHUP, too; else it does what it did before. */
+int kl_stop_open(bool hangup, struct kl_stop **ret);
 void kl_stop_close(struct kl_stop *s); /* NULL is fine */
 
 /* Readable when there was a signal that is not taken yet. */
 int kl_stop_fd(const struct kl_stop *s);
-/* Takes one signal; false: there is none. */
+int kl_stop_hangup_fd(const struct kl_stop *s); /* the same for SIGHUP; < 0: it is not taken */
+/* Takes one signal that asks for the end; false: there is none. */
 bool kl_stop_take(struct kl_stop *s);
+/* Takes SIGHUP, however often it came; false: it did not. */
+bool kl_stop_take_hangup(struct kl_stop *s);

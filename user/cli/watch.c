@@ -7,12 +7,15 @@
 
 #include "cli/inputs.h"
 #include "cli/options.h"
+#include "cli/reload.h"
 #include "cli/run.h"
+#include "cli/service.h"
 #include "cli/stop.h"
 #include "core/metrics.h"
 #include "report/metrics_http.h"
 #include "report/report.h"
 #include "source/live.h"
+#include "source/snmp_users.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 #include "util/outlet.h"
@@ -20,18 +23,28 @@
 /* How long the end waits for somebody to read what was written. */
 #define READER_PATIENCE_NS (10 * KL_NS_PER_S)
 
+enum {
+	FILE_PATIENCE_MS = 200 /* and a reload, for what belongs into the file before it */
+};
+
 struct watch {
 	struct kl_run run;
 	struct kl_report report;
+	struct kl_reload reload;
 	struct kl_outlet *outlet;
 	struct kl_metrics metrics;
 	struct kl_metrics_http *http; /* NULL: not asked for */
-	const char *output;	      /* what is written to, for a person */
 };
 
 static struct watch *of(struct kl_run *run)
 {
 	return run->arg;
+}
+
+/* What is written to, for a person. */
+static const char *output_name(const struct watch *w)
+{
+	return w->reload.now.output ?: "standard output";
 }
 
 /* ---- Records ---- */
@@ -124,6 +137,7 @@ static int tell_tick(struct kl_run *run, const struct kl_report_tick *tick)
 	struct watch *w = of(run);
 
 	publish(w, tick);
+	kl_service_tick(run, tick);
 	return end_record(w, w->report.format->tick(&w->report, tick));
 }
 
@@ -149,6 +163,31 @@ static int flush(struct kl_run *run)
 	if (kl_outlet_gap_over(w->outlet, &gap))
 		r = tell_gap(w, &gap);
 	return r ?: kl_outlet_flush(w->outlet);
+}
+
+static void started(struct kl_run *run)
+{
+	kl_service_ready(run->o->interval_ns);
+}
+
+static int hangup(struct kl_run *run)
+{
+	struct watch *w = of(run);
+	int r;
+
+	kl_service_reloading();
+	r = flush(run);
+	/* Most of it is for the old file; but a reader that does not read holds nothing up. */
+	kl_outlet_wait(w->outlet, FILE_PATIENCE_MS);
+	kl_reload(&w->reload, run, &w->report);
+	kl_service_ready(run->o->interval_ns);
+	return r;
+}
+
+static void stopping(struct kl_run *run)
+{
+	(void)run;
+	kl_service_stopping();
 }
 
 static int summarize(struct watch *w)
@@ -195,7 +234,7 @@ static int wait_for_reader(struct watch *w)
 		"kaloss watch: writing to %s: nobody reads: the last %zu records, with the "
 		"summary, "
 		"are lost\n",
-		w->output, left);
+		output_name(w), left);
 	return -ETIMEDOUT;
 }
 
@@ -266,20 +305,30 @@ static int start_threads(struct watch *w, int fd)
 	return r;
 }
 
-static int open_output(const struct kl_options *o, FILE **ret)
+/* The files that options name and that nobody but a run reads. */
+static int check_files(const struct kl_options *o)
 {
-	if (!o->output)
-		return 0;
-	*ret = fopen(o->output, "we");
-	if (*ret)
-		return 0;
-	fprintf(stderr, "kaloss watch: %s: %s\n", o->output, strerror(errno));
-	return -errno;
+	const char *const files[] = { o->trap.auth_file, o->poll.auth_file };
+
+	for (size_t i = 0; i < KL_COUNT(files); i++) {
+		struct kl_snmp_users users;
+		struct kl_error err = {};
+
+		if (!files[i])
+			continue;
+		if (kl_snmp_users_read(files[i], &users, &err)) {
+			fprintf(stderr, "kaloss watch: --%s-auth: %s\n", i ? "poll" : "trap",
+				err.text);
+			return KL_EXIT_FAILED;
+		}
+		kl_snmp_users_done(&users);
+	}
+	return KL_EXIT_OK;
 }
 
 int kl_watch(const struct kl_options *o)
 {
-	static const struct kl_run_handlers handlers = {
+	const struct kl_run_handlers handlers = {
 		.story = tell_story,
 		.lost = tell_lost,
 		.mac = tell_mac,
@@ -287,12 +336,14 @@ int kl_watch(const struct kl_options *o)
 		.alarm = tell_alarm,
 		.tick = tell_tick,
 		.beat = flush,
+		.started = started,
+		.hangup = kl_reload_takes_hangup(o) ? hangup : NULL,
+		.stopping = stopping,
 	};
-	_cleanup_fclose_ FILE *file = NULL;
 	struct watch w = {
 		.run = {
 			.verb = "watch",
-			.o = o,
+			.o = &w.reload.now,
 			.handlers = &handlers,
 			.arg = &w,
 			/* A list of all sessions at the end holds those that ended, too. */
@@ -301,27 +352,29 @@ int kl_watch(const struct kl_options *o)
 		.report = {
 			.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
 		},
-		.output = o->output ?: "standard output",
 	};
 	int r;
 
+	if (o->check_config)
+		return check_files(o);
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	if (open_output(o, &file))
+	if (kl_reload_open(&w.reload, o))
 		return KL_EXIT_FAILED;
-	w.report.color = kl_wants_color(o, file ?: stdout);
+	w.report.color = kl_wants_color(o, w.reload.fd);
 	r = o->prometheus ? open_http(&w) : 0;
 	if (!r)
 		r = kl_run_open(&w.run);
 	if (!r)
-		r = start_threads(&w, fileno(file ?: stdout));
+		r = start_threads(&w, w.reload.fd);
 	if (!r)
 		r = watch(&w);
 	kl_metrics_http_close(w.http);
 	kl_outlet_close(w.outlet);
 	kl_run_close(&w.run);
 	if (w.run.error && w.run.error != -EPIPE)
-		fprintf(stderr, "kaloss watch: writing to %s: %s\n", w.output,
+		fprintf(stderr, "kaloss watch: writing to %s: %s\n", output_name(&w),
 			strerror(-w.run.error));
+	kl_reload_close(&w.reload);
 	return !r || r == -EPIPE ? KL_EXIT_OK : KL_EXIT_FAILED;
 }

@@ -58,6 +58,12 @@ int kl_sessions_new(const struct kl_sessions_config *config, struct kl_sessions 
 	return 0;
 }
 
+void kl_sessions_set_patience(struct kl_sessions *s, uint64_t sip_grace_ns, uint32_t sccp_missed)
+{
+	s->config.sip_grace_ns = sip_grace_ns;
+	s->config.sccp_missed = sccp_missed;
+}
+
 void kl_sessions_free(struct kl_sessions *s)
 {
 	if (!s)

@@ -193,6 +193,9 @@ static inline void kl_sessions_freep(struct kl_sessions **s)
 	kl_sessions_free(*s);
 }
 
+/* From now on the server is as patient as that. */
+void kl_sessions_set_patience(struct kl_sessions *s, uint64_t sip_grace_ns, uint32_t sccp_missed);
+
 /*
  * Takes one event. payload, len: what goes with KL_EVENT_PAYLOAD; else NULL, 0. -ENOMEM.
  */

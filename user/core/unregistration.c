@@ -325,6 +325,13 @@ int kl_unregistrations_new(const struct kl_unregistrations_config *config,
 	return 0;
 }
 
+void kl_unregistrations_set_patience(struct kl_unregistrations *u, uint64_t sip_grace_ns,
+				     uint32_t sccp_missed)
+{
+	u->config.sip_grace_ns = sip_grace_ns;
+	u->config.sccp_missed = sccp_missed;
+}
+
 void kl_unregistrations_free(struct kl_unregistrations *u)
 {
 	free(u);

@@ -56,6 +56,10 @@ static inline void kl_unregistrations_freep(struct kl_unregistrations **u)
 	kl_unregistrations_free(*u);
 }
 
+/* As kl_sessions_set_patience(). */
+void kl_unregistrations_set_patience(struct kl_unregistrations *u, uint64_t sip_grace_ns,
+				     uint32_t sccp_missed);
+
 /* Takes a copy, to be decided. alarm->time_ns is of the sessions' clock. */
 void kl_unregistrations_add(struct kl_unregistrations *u, const struct kl_sessions *s,
 			    const struct kl_alarm *alarm);

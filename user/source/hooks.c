@@ -8,6 +8,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -253,9 +254,12 @@ static bool owner_lives(__u32 pid)
 	char path[64], comm[32] = "";
 	_cleanup_fclose_ FILE *f = NULL;
 
+	if (kill((pid_t)pid, 0) && errno == ESRCH)
+		return false;
+	/* /proc may hide others' processes: what cannot be looked at may be one of ours. */
 	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
 	f = fopen(path, "re");
-	return f && fgets(comm, sizeof(comm), f) && !strcmp(comm, "kaloss\n");
+	return !f || !fgets(comm, sizeof(comm), f) || !strcmp(comm, "kaloss\n");
 }
 
 static int delete_filter(unsigned ifindex, bool egress, __u32 handle, __u32 priority)

@@ -108,20 +108,32 @@ static bool make_key(const struct kl_snmp_user *u, const char *password, uint8_t
 			   key, len) == SNMPERR_SUCCESS;
 }
 
-/* What is wrong with the line, or NULL. */
-static const char *parse_user(char *line, struct kl_snmp_user *u, bool *ret_empty)
+static const char *keep_community(struct kl_snmp_users *users, const char *text)
+{
+	if (users->community)
+		return "a second community";
+	users->community = strdup(text);
+	return users->community ? NULL : "out of memory";
+}
+
+/* What is wrong with the line, or NULL. ret_empty: there is no user in it. */
+static const char *parse_line(char *line, struct kl_snmp_users *users, struct kl_snmp_user *u,
+			      bool *ret_empty)
 {
 	char *words[WORDS_MAX];
 	int count = split(line, words), type;
+	bool community = count == 2 && !strcmp(words[0], "community");
 
-	*ret_empty = count == 0;
+	*ret_empty = count == 0 || community;
 	if (count == 0)
 		return NULL;
+	if (community)
+		return keep_community(users, words[1]);
 	if (count == -EINVAL)
 		return "a quote is not closed";
 	if (count < 3)
 		return "it should read NAME AUTH-PROTOCOL AUTH-KEY [PRIV-PROTOCOL PRIV-KEY] "
-		       "[0xENGINE-ID]";
+		       "[0xENGINE-ID], or community TEXT";
 	if (strlen(words[0]) > KL_SNMP_USER_MAX)
 		return "the name is longer than 32 characters";
 	strcpy(u->name, words[0]); // NOLINT(clang-analyzer-security.insecureAPI.strcpy)
@@ -162,11 +174,12 @@ static int check_private(int fd, const char *path, struct kl_error *err)
 		return kl_fail(err, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return kl_fail(err, -EINVAL, "%s: not a file", path);
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		return kl_fail(
-			err, -EPERM,
-			"%s: others than its owner may read this file with keys (chmod 600 it)",
-			path);
+	if (st.st_mode & (S_IWGRP | S_IRWXO))
+		return kl_fail(err, -EPERM,
+			       "%s: others than its owner may read or change this file with keys "
+			       "(chmod 600 "
+			       "it)",
+			       path);
 	return 0;
 }
 
@@ -187,6 +200,15 @@ static int open_private(const char *path, FILE **ret, struct kl_error *err)
 	return r;
 }
 
+static void forget_users(struct kl_snmp_users *users)
+{
+	if (users->user)
+		explicit_bzero(users->user, users->count * sizeof(*users->user));
+	free(users->user);
+	users->user = NULL;
+	users->count = 0;
+}
+
 static int read_lines(FILE *file, const char *path, struct kl_snmp_users *users,
 		      struct kl_error *err)
 {
@@ -201,7 +223,7 @@ static int read_lines(FILE *file, const char *path, struct kl_snmp_users *users,
 		if (strlen(line) == sizeof(line) - 1)
 			wrong = "it is too long";
 		else
-			wrong = parse_user(line, &u, &empty);
+			wrong = parse_line(line, users, &u, &empty);
 		if (!wrong && !empty && users->count == USERS_MAX)
 			wrong = "more than 256 users";
 		if (wrong) {
@@ -216,8 +238,9 @@ static int read_lines(FILE *file, const char *path, struct kl_snmp_users *users,
 				if (before)
 					memcpy(more, users->user, before * sizeof(*more));
 				more[before] = u;
-				kl_snmp_users_done(users);
-				*users = (struct kl_snmp_users){ more, before + 1 };
+				forget_users(users);
+				users->user = more;
+				users->count = before + 1;
 			}
 		}
 		explicit_bzero(&u, sizeof(u));
@@ -238,8 +261,8 @@ int kl_snmp_users_read(const char *path, struct kl_snmp_users *ret, struct kl_er
 	/* No copy of it stays in the buffers of the C library. */
 	setvbuf(file, NULL, _IONBF, 0);
 	r = read_lines(file, path, &users, err);
-	if (!r && !users.count)
-		r = kl_fail(err, -EINVAL, "%s: no user in it", path);
+	if (!r && !users.count && !users.community)
+		r = kl_fail(err, -EINVAL, "%s: no user in it, and no community", path);
 	if (r) {
 		kl_snmp_users_done(&users);
 		return r;
@@ -250,10 +273,11 @@ int kl_snmp_users_read(const char *path, struct kl_snmp_users *ret, struct kl_er
 
 void kl_snmp_users_done(struct kl_snmp_users *users)
 {
-	if (users->user)
-		explicit_bzero(users->user, users->count * sizeof(*users->user));
-	free(users->user);
-	*users = (struct kl_snmp_users){ 0 };
+	forget_users(users);
+	if (users->community)
+		explicit_bzero(users->community, strlen(users->community));
+	free(users->community);
+	users->community = NULL;
 }
 
 const struct kl_snmp_user *kl_snmp_users_find(const struct kl_snmp_users *users, const char *name,

@@ -33,15 +33,17 @@ struct kl_snmp_user {
 struct kl_snmp_users {
 	struct kl_snmp_user *user;
 	size_t count;
+	char *community; /* of v1 and v2c; NULL: the file names none */
 };
 
 /* Once in a process; more often does no harm. Nothing is read, written or printed by it. */
 void kl_snmp_library(void);
 
 /*
- * The file's lines: NAME AUTH-PROTOCOL AUTH-KEY [PRIV-PROTOCOL PRIV-KEY] [0xENGINE-ID]. What is
- * behind # is a remark; a key with blanks is put into double quotes. Nobody but its owner may be
- * able to read it. Errors name the file and the line, never a key.
+ * The file's lines: NAME AUTH-PROTOCOL AUTH-KEY [PRIV-PROTOCOL PRIV-KEY] [0xENGINE-ID], and one
+ * that says "community TEXT". What is behind # is a remark; a key with blanks is put into double
+ * quotes. Only its owner may be able to write it, and only its group, too, to read it (what systemd
+ * hands over as a credential looks like that). Errors name the file and the line, never a key.
  */
 int kl_snmp_users_read(const char *path, struct kl_snmp_users *ret, struct kl_error *err);
 void kl_snmp_users_done(struct kl_snmp_users *users);

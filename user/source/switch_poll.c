@@ -339,8 +339,8 @@ static int open_all(struct kl_switch_poll *p, const struct kl_switch_poll_config
 		if (r)
 			return r;
 	}
-	if (config->community) {
-		p->community = strdup(config->community);
+	if (config->community || p->users.community) {
+		p->community = strdup(config->community ?: p->users.community);
 		if (!p->community)
 			return kl_fail(err, -ENOMEM, "%s", strerror(ENOMEM));
 	}

@@ -21,8 +21,9 @@ struct kl_switch_poll_config {
 	 * community@VLAN, or in the context vlan-VLAN.
 	 */
 	const char *switches;
-	const char *community; /* of v2c; NULL: "public" */
-	const char *auth_file; /* NULL: v2c; else v3 with the first user in it, see trap.h */
+	const char *community; /* of v2c; NULL: that of the file, or "public" */
+	const char
+		*auth_file; /* v3 with the first user in it, see trap.h; none in it, or NULL: v2c */
 	uint64_t interval_ns;
 };
 

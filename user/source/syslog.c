@@ -19,17 +19,50 @@ enum {
 	FILES_MAX = 64
 };
 
+struct files {
+	size_t count;
+	struct kl_syslog_file *file[FILES_MAX];
+};
+
 struct kl_syslog {
 	int epoll_fd;
-	int timer_fd;	 /* < 0: no file is followed */
+	int timer_fd;	 /* < 0: no file was followed yet */
 	bool files_left; /* the last drain did not come to their ends */
 	struct kl_syslog_sockets *sockets;
-	size_t file_count;
-	struct kl_syslog_file *file[FILES_MAX];
+	struct files files;
 	struct kl_syslog_lines lines;
 };
 
-static int open_files(struct kl_syslog *s, const char *list, bool follow, struct kl_error *err)
+static bool is_in(const struct files *files, const struct kl_syslog_file *file)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (files->file[i] == file)
+			return true;
+	}
+	return false;
+}
+
+static struct kl_syslog_file *find(const struct files *files, const char *path)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (!strcmp(kl_syslog_file_path(files->file[i]), path))
+			return files->file[i];
+	}
+	return NULL;
+}
+
+/* Closes those that are not in the others, too. */
+static void close_files(const struct files *files, const struct files *but)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (!is_in(but, files->file[i]))
+			kl_syslog_file_close(files->file[i]);
+	}
+}
+
+/* Those of the list; what is open is taken over. */
+static int open_files(const struct files *open, const char *list, bool follow, struct files *ret,
+		      struct kl_error *err)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *path;
@@ -37,18 +70,22 @@ static int open_files(struct kl_syslog *s, const char *list, bool follow, struct
 	if (!copy)
 		return -ENOMEM;
 	while ((path = strsep(&rest, ","))) {
+		struct kl_syslog_file **file = &ret->file[ret->count];
 		int r;
 
 		if (!*path)
 			continue;
-		if (s->file_count == FILES_MAX)
+		if (ret->count == FILES_MAX)
 			return kl_fail(err, -E2BIG, "--syslog-file: more than %d files", FILES_MAX);
-		r = kl_syslog_file_open(path, follow, &s->file[s->file_count], err);
-		if (r)
+		/* (Named twice, it is read twice.) */
+		*file = find(open, path);
+		if (*file && is_in(ret, *file))
+			*file = NULL;
+		if (!*file && (r = kl_syslog_file_open(path, follow, file, err)))
 			return r;
-		s->file_count++;
+		ret->count++;
 	}
-	return s->file_count ? 0 : kl_fail(err, -EINVAL, "--syslog-file: no file is named");
+	return ret->count ? 0 : kl_fail(err, -EINVAL, "--syslog-file: no file is named");
 }
 
 static int start_looking(struct kl_syslog *s, struct kl_error *err)
@@ -80,7 +117,7 @@ int kl_syslog_open(const struct kl_syslog_config *config, struct kl_syslog **ret
 	if (!r && config->address)
 		r = kl_syslog_sockets_open(config->address, s->epoll_fd, &s->sockets, err);
 	if (!r && config->files)
-		r = open_files(s, config->files, config->follow, err);
+		r = open_files(&(struct files){}, config->files, config->follow, &s->files, err);
 	if (!r && config->files && config->follow)
 		r = start_looking(s, err);
 	if (r) {
@@ -96,11 +133,26 @@ void kl_syslog_close(struct kl_syslog *s)
 	if (!s)
 		return;
 	kl_syslog_sockets_close(s->sockets);
-	for (size_t i = 0; i < s->file_count; i++)
-		kl_syslog_file_close(s->file[i]);
+	close_files(&s->files, &(struct files){});
 	kl_closep(&s->timer_fd);
 	kl_closep(&s->epoll_fd);
 	free(s);
+}
+
+int kl_syslog_set_files(struct kl_syslog *s, const char *list, struct kl_error *err)
+{
+	struct files files = {};
+	int r = list ? open_files(&s->files, list, true, &files, err) : 0;
+
+	if (!r && list && s->timer_fd < 0)
+		r = start_looking(s, err);
+	if (r) {
+		close_files(&files, &s->files);
+		return r;
+	}
+	close_files(&s->files, &files);
+	s->files = files;
+	return 0;
 }
 
 int kl_syslog_fd(const struct kl_syslog *s)
@@ -121,8 +173,8 @@ int kl_syslog_drain(struct kl_syslog *s, const struct kl_syslog_handlers *handle
 	if (read(s->timer_fd, &ticks, sizeof(ticks)) != sizeof(ticks) && !s->files_left)
 		return more;
 	s->files_left = false;
-	for (size_t i = 0; i < s->file_count; i++) {
-		int r = kl_syslog_file_drain(s->file[i], &s->lines);
+	for (size_t i = 0; i < s->files.count; i++) {
+		int r = kl_syslog_file_drain(s->files.file[i], &s->lines);
 
 		s->files_left |= r > 0;
 		if (r < 0 && !s->lines.stats.complaint[0])
@@ -136,8 +188,8 @@ int kl_syslog_read(struct kl_syslog *s, const struct kl_syslog_handlers *handler
 		   struct kl_error *err)
 {
 	kl_syslog_lines_begin(&s->lines, handlers, true);
-	for (size_t i = 0; i < s->file_count; i++) {
-		int r = kl_syslog_file_read(s->file[i], &s->lines, err);
+	for (size_t i = 0; i < s->files.count; i++) {
+		int r = kl_syslog_file_read(s->files.file[i], &s->lines, err);
 
 		if (r)
 			return r;

@@ -33,6 +33,11 @@ struct kl_syslog;
 
 int kl_syslog_open(const struct kl_syslog_config *config, struct kl_syslog **ret,
 		   struct kl_error *err);
+/*
+ * Follows these files from now on, and no others (NULL: none): those that are followed already from
+ * where it is in them. On an error all stays as it was.
+ */
+int kl_syslog_set_files(struct kl_syslog *s, const char *files, struct kl_error *err);
 void kl_syslog_close(struct kl_syslog *s);   /* NULL is fine */
 int kl_syslog_fd(const struct kl_syslog *s); /* readable when there is something to drain */
 /* Never waits, and takes a bounded number of lines at a time. 1: there may be more at once. */

@@ -91,6 +91,11 @@ void kl_syslog_file_close(struct kl_syslog_file *f)
 	free(f);
 }
 
+const char *kl_syslog_file_path(const struct kl_syslog_file *f)
+{
+	return f->path;
+}
+
 /* 1: something was read; 0: that is the end; negative: errno. */
 static int read_on(struct kl_syslog_file *f, struct kl_syslog_lines *l)
 {

@@ -72,6 +72,7 @@ struct kl_syslog_file;
 int kl_syslog_file_open(const char *path, bool follow, struct kl_syslog_file **ret,
 			struct kl_error *err);
 void kl_syslog_file_close(struct kl_syslog_file *f); /* NULL is fine */
+const char *kl_syslog_file_path(const struct kl_syslog_file *f);
 /* Takes some lines. 1: there may be more; negative: it cannot be read. */
 int kl_syslog_file_drain(struct kl_syslog_file *f, struct kl_syslog_lines *l);
 /* All of it. */

@@ -389,6 +389,7 @@ static int learn_own_engine(struct kl_trap *t)
 
 static int open_all(struct kl_trap *t, const struct kl_trap_config *config, struct kl_error *err)
 {
+	const char *community = config->community;
 	netsnmp_session session;
 	int r = listen_on(config->address, &t->fd, err);
 
@@ -396,8 +397,10 @@ static int open_all(struct kl_trap *t, const struct kl_trap_config *config, stru
 		r = kl_snmp_users_read(config->auth_file, &t->users, err);
 	if (r)
 		return r;
-	if (config->community)
-		t->community = strdup(config->community);
+	if (!community)
+		community = t->users.community;
+	if (community)
+		t->community = strdup(community);
 	kl_snmp_library();
 	snmp_sess_init(&session);
 	session.version = SNMP_DEFAULT_VERSION;
@@ -405,7 +408,7 @@ static int open_all(struct kl_trap *t, const struct kl_trap_config *config, stru
 	session.callback = called_back;
 	session.callback_magic = t;
 	t->session = kl_snmp_session(&session, t->fd, t, give_packet, send_packet);
-	if (!t->session || (config->community && !t->community) || learn_own_engine(t))
+	if (!t->session || (community && !t->community) || learn_own_engine(t))
 		return kl_fail(err, -ENOMEM, "%s: %s", config->address, strerror(ENOMEM));
 	return 0;
 }

@@ -12,10 +12,10 @@
 
 struct kl_trap_config {
 	const char *address;   /* ADDRESS:PORT, [ADDRESS6]:PORT or PORT */
-	const char *community; /* of v1 and v2c; NULL: any */
+	const char *community; /* of v1 and v2c; NULL: that of the file, or any */
 	/*
 	 * NULL: no v3. A file with one user a line: NAME AUTH-PROTOCOL AUTH-KEY [PRIV-PROTOCOL
-	 * PRIV-KEY] [ENGINE-ID]; secrets never come on the command line.
+	 * PRIV-KEY] [ENGINE-ID]; and "community TEXT". Keys never come on the command line.
 	 */
 	const char *auth_file;
 };
