@@ -225,9 +225,10 @@ declare -A LOST=() DROPPED=()
 count() {
   local name n
   LOST=() DROPPED=()
-  while read -r name n; do LOST[$name]=$n; done < <(jq -rn '
-    [inputs | select(.type == "loss" and .where == "between")] | group_by([.phone.ip, .direction])[]
-    | "\(.[0].phone.ip | split(".")[:3] | join("."))_\(.[0].direction) \(length)"' "$WORK/records")
+  # What is being written has no end yet.
+  while read -r name n; do LOST[$name]=$n; done < <(grep '^{.*"type":"loss".*}$' "$WORK/records" |
+    jq -rn '[inputs | select(.where == "between")] | group_by([.phone.ip, .direction])[]
+      | "\(.[0].phone.ip | split(".")[:3] | join("."))_\(.[0].direction) \(length)"')
   while read -r name n; do DROPPED[$name]=$n; done < <(lab_in box nft -j list counters |
     jq -r '.nftables[].counter // empty | "\(.name) \(.packets)"')
   DROPPED[netem]=$(lab_in box tc -s -j qdisc show dev va |
