@@ -149,7 +149,7 @@ initramfs() {
 # old one: what newer ones can do takes longer to emulate. On a busy machine its clocks run unevenly;
 # the kernel is told not to check them.
 boot() {
-  rm -f "$DIR/out" "$DIR/console"
+  : >"$DIR/out" >"$DIR/console"
   nice -n 5 timeout --foreground "$SECONDS_MAX" qemu-system-x86_64 -nodefaults -no-reboot \
     -display none -machine q35 -accel tcg,thread=multi -cpu Nehalem -smp 2 -m 1536 \
     -kernel "$STORE/$1/boot/vmlinuz-$(cat "$STORE/$1/release")" -initrd "$DIR/initramfs" \

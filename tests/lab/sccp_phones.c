@@ -416,7 +416,8 @@ static void usage(void)
 	       "  --backup           connections to a backup server: no Register, no KeepAliveAck\n"
 	       "  --merge            let TCP put several keepalives into one segment\n"
 	       "  --linger MS        keep the connections open so long after the last keepalive\n"
-	       "  --settle MS        then wait so long at most for what is still unanswered (3000)\n"
+	       "  --settle MS        then wait so long at most for what is still unanswered "
+	       "(3000)\n"
 	       "  --device N         the first phone is SEP002414 and N in six hex digits (0)\n"
 	       "  --quiet            no word about single connections on stderr\n");
 }
