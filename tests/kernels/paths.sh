@@ -166,7 +166,7 @@ build_box() {
 watch() {
   : >"$WORK/records"
   lab_bg box "$WORK/watch.err" "$KALOSS" watch --format jsonl --output "$WORK/records" \
-    --deadline 5s --interval 500ms "$@"
+    --deadline 5s --interval 500ms --join-entries 262144 "$@"
   WATCH=$LAB_LAST_PID
   # Proving the programs takes its time in an emulated kernel.
   local tries=1200
