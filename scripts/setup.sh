@@ -14,6 +14,7 @@ packages=(
   iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema python3-seccomp snmp bsdutils systemd chromium-headless-shell
   prometheus curl
+  qemu-system-x86 busybox-static kmod xz-utils
 )
 
 missing=()

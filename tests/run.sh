@@ -38,7 +38,8 @@ command_of() {
   lint) command=(make --no-print-directory --keep-going -j2 lint) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
-  kernel) command=("$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus) ;;
+  kernel) command=(tests/kernels/parity.sh) ;;
+  kernels) command=(scripts/kernels.sh) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
   lab) command=(tests/lab/self_test.sh) ;;
@@ -91,7 +92,7 @@ count() {
   done
 }
 
-alone=(lint unit kernel sessions soak)
+alone=(lint unit kernel kernels sessions soak)
 lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench"
   "check metrics why lab html evidence_host build usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do

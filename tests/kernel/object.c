@@ -15,7 +15,7 @@ static int print_warnings(enum libbpf_print_level level, const char *format, va_
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
 }
 
-struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t connections,
+struct kaloss_bpf *object_open(const struct kl_settings *settings, uint32_t connections,
 			       uint32_t ring_bytes)
 {
 	struct kaloss_bpf *skel;
@@ -38,13 +38,39 @@ struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t conn
 	    (r = bpf_map__set_max_entries(skel->maps.kl_join, settings->bucket_mask + 1)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_events, ring_bytes)) ||
 	    (r = bpf_map__set_max_entries(skel->maps.kl_macs, settings->mac_mask + 1)) ||
-	    (r = bpf_map__set_max_entries(skel->maps.kl_nat, 64)) || (r = kaloss_bpf__load(skel))) {
+	    (r = bpf_map__set_max_entries(skel->maps.kl_nat, 64))) {
 		kaloss_bpf__destroy(skel);
 		errno = -r;
 		return NULL;
 	}
+	return skel;
+}
+
+int object_start(struct kaloss_bpf *skel)
+{
+	int r = kaloss_bpf__load(skel);
+
+	if (r)
+		return r;
 	skel->bss->kl_control.mode = KL_MODE_ON;
 	skel->bss->kl_control.epoch = 1;
+	return 0;
+}
+
+struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t connections,
+			       uint32_t ring_bytes)
+{
+	struct kaloss_bpf *skel = object_open(settings, connections, ring_bytes);
+	int r;
+
+	if (!skel)
+		return NULL;
+	r = object_start(skel);
+	if (r) {
+		kaloss_bpf__destroy(skel);
+		errno = -r;
+		return NULL;
+	}
 	return skel;
 }
 

@@ -16,6 +16,11 @@
 struct kaloss_bpf *object_load(const struct kl_settings *settings, uint32_t connections,
 			       uint32_t ring_bytes);
 
+/* The same in two steps: what is between them sees the programs before the kernel does. */
+struct kaloss_bpf *object_open(const struct kl_settings *settings, uint32_t connections,
+			       uint32_t ring_bytes);
+int object_start(struct kaloss_bpf *skel);
+
 /* Sums up the counters of all processors. */
 int object_counters(const struct kaloss_bpf *skel, struct kl_counters *ret);
 

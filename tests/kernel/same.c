@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cost.h"
 #include "same.h"
 
 enum {
@@ -309,8 +310,31 @@ __u32 tick_ns(void)
 	return (__u32)tick.tv_nsec;
 }
 
-int same_begin(void)
+static int load(FILE *costs)
 {
+	int r;
+
+	if (!costs) {
+		skel = object_load(&model.settings, MODEL_CONNS, RING_BYTES);
+		return skel ? 0 : -errno;
+	}
+	skel = object_open(&model.settings, MODEL_CONNS, RING_BYTES);
+	if (!skel)
+		return -errno;
+	if ((r = cost_ask(skel->obj)) || (r = object_start(skel))) {
+		kaloss_bpf__destroy(skel);
+		/* Once more, for libbpf to show what the kernel has against them. */
+		skel = object_load(&model.settings, MODEL_CONNS, RING_BYTES);
+		return r;
+	}
+	r = cost_write(skel->obj, costs);
+	return r ? r : cost_write_drop_reason(costs);
+}
+
+int same_begin(FILE *costs)
+{
+	int r;
+
 	model.settings = (struct kl_settings){ .seed = 0x6b616c6f73732121ULL,
 					       .deadline_ns = 1000000000,
 					       .bucket_mask = MODEL_BUCKETS - 1,
@@ -320,9 +344,9 @@ int same_begin(void)
 					       .tick_ns = tick_ns() };
 	model.now = 1000000000;
 	pkt_ports(&model.ports);
-	skel = object_load(&model.settings, MODEL_CONNS, RING_BYTES);
-	if (!skel)
-		return -errno;
+	r = load(costs);
+	if (r)
+		return r;
 	ring = ring_buffer__new(bpf_map__fd(skel->maps.kl_events), take_event, NULL, NULL);
 	arp_ring = ring_buffer__new(bpf_map__fd(skel->maps.kl_arp_events), take_arp, NULL, NULL);
 	if (!ring || !arp_ring)

@@ -33,8 +33,8 @@ struct told {
 
 extern struct told told; /* by the ring buffers, since they were emptied last */
 
-/* Loads the programs, and begins. -errno. */
-int same_begin(void);
+/* Loads the programs, and begins. What they cost the verifier is written to costs, if any. -errno. */
+int same_begin(FILE *costs);
 void same_end(void);
 
 /* One frame, in the kernel and in the model. false: it could not be run, as was said. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * same-verdict [CORPUS…]: what the BPF programs make of a frame is what the headers make of it on
+ * same-verdict [--costs FILE] [CORPUS…]: what the BPF programs make of a frame is what the headers make of it on
  * the host. Every frame of the fuzzer's corpus, and conversations made here, go through the hooks
  * by BPF_PROG_TEST_RUN and through model.c; then connections, join, counters and events must be
- * equal, but for times. Exit status: 0 all equal, 1 not, 2 it could not run, 77 without privilege.
+ * equal, but for times. FILE gets what the programs cost the verifier (cost.h). Exit status: 0 all equal, 1 not, 2 it could not run, 77 without privilege.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -86,13 +86,25 @@ static bool run_directory(const char *path)
 
 int main(int argc, char **argv)
 {
+	FILE *costs = NULL;
 	bool ok = true;
 	int r;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	r = same_begin();
+	if (argc > 2 && !strcmp(argv[1], "--costs")) {
+		costs = fopen(argv[2], "w");
+		if (!costs) {
+			fprintf(stderr, "same-verdict: %s: %s\n", argv[2], strerror(errno));
+			return 2;
+		}
+		argc -= 2;
+		argv += 2;
+	}
+	r = same_begin(costs);
+	if (costs && fclose(costs) && !r)
+		r = -errno;
 	if (r) {
-		bool denied = r == -EPERM || r == -EACCES;
+		bool denied = r == -EPERM; /* EACCES is the verifier's no */
 
 		fprintf(stderr, "same-verdict: %s: %s\n", denied ? "skipped" : "cannot load",
 			strerror(-r));

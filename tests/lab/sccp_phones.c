@@ -13,7 +13,6 @@
 #define MAX_EVENTS 256
 #define CONNECT_GAP (NSEC_PER_SEC / 500) // at most so many new connections a second
 #define RETRY_DELAY (500 * NSEC_PER_MSEC)
-#define SETTLE_LIMIT (3 * NSEC_PER_SEC)
 #define CLOSE_LIMIT (1 * NSEC_PER_SEC)
 
 enum state {
@@ -46,7 +45,7 @@ struct lab {
 	struct queue starts, retries;
 	struct ends ends;
 	int epoll_fd;
-	int64_t start, period, duration, linger, next_connect;
+	int64_t start, period, duration, linger, settle, next_connect;
 	uint64_t next_slot;
 	bool backup, merge, quiet, sending;
 	unsigned long sent, acks, connects, registered, closed_by_server, failures;
@@ -358,7 +357,7 @@ static bool close_all(struct lab *l, const sigset_t *unblocked)
 
 static bool finish(struct lab *l, const sigset_t *unblocked)
 {
-	int64_t last = now_ns(), limit = last + SETTLE_LIMIT;
+	int64_t last = now_ns(), limit = last + l->settle;
 	unsigned long unacked, unanswered;
 	int connected_now = 0, ever = 0;
 
@@ -417,6 +416,8 @@ static void usage(void)
 	       "  --backup           connections to a backup server: no Register, no KeepAliveAck\n"
 	       "  --merge            let TCP put several keepalives into one segment\n"
 	       "  --linger MS        keep the connections open so long after the last keepalive\n"
+	       "  --settle MS        then wait so long at most for what is still unanswered "
+	       "(3000)\n"
 	       "  --device N         the first phone is SEP002414 and N in six hex digits (0)\n"
 	       "  --quiet            no word about single connections on stderr\n");
 }
@@ -433,6 +434,7 @@ static void parse_options(struct lab *l, int argc, char **argv)
 		{ "backup", no_argument, NULL, 'B' },
 		{ "merge", no_argument, NULL, 'm' },
 		{ "linger", required_argument, NULL, 'l' },
+		{ "settle", required_argument, NULL, 'S' },
 		{ "device", required_argument, NULL, 'D' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -471,6 +473,9 @@ static void parse_options(struct lab *l, int argc, char **argv)
 		case 'l':
 			l->linger = parse_number("linger", optarg, 0, 86400000) * NSEC_PER_MSEC;
 			break;
+		case 'S':
+			l->settle = parse_number("settle", optarg, 0, 86400000) * NSEC_PER_MSEC;
+			break;
 		case 'D':
 			l->first_device = parse_number("device", optarg, 0, 0xffffff);
 			break;
@@ -495,6 +500,7 @@ int main(int argc, char **argv)
 		.n_phones = 1,
 		.period = 30 * NSEC_PER_SEC,
 		.duration = 60 * NSEC_PER_SEC,
+		.settle = 3 * NSEC_PER_SEC,
 		.sending = true,
 	};
 	__cleanup_fd int epoll_fd = -1;
