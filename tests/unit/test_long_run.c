@@ -29,9 +29,9 @@ struct days {
 
 static void live(struct stage *st, struct days *d)
 {
-	const struct stage_setup setup = {
-		.phone = d->numbers, .server = d->numbers, .tick_ns = STAGE_S
-	};
+	const struct stage_setup setup = { .phone = d->numbers,
+					   .server = d->numbers,
+					   .tick_ns = STAGE_S };
 	__u64 at = STAGE_START_NS + STAGE_S;
 	unsigned before, told;
 

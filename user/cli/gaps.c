@@ -80,7 +80,9 @@ static void take_news(const struct kl_hook *hook, enum kl_hook_news news, const 
 		    hook->egress ? "leave" : "come in", text);
 		break;
 	case KL_HOOK_REFUSED:
-		say(w, "%s: it cannot be watched again yet, and nothing is called lost until it can", text);
+		say(w,
+		    "%s: it cannot be watched again yet, and nothing is called lost until it can",
+		    text);
 		break;
 	case KL_HOOK_BACK:
 		say(w, "%s is watched again (%s%s%s)", hook->interface, text,
