@@ -8,6 +8,7 @@
 #   make soak       ten minutes of random loss at three places (as root)
 #   make service-hour   an hour as the service that systemd would start, with reloads (as root)
 #   make bench      all that is measured (as root, ten minutes); figures also to build/bench.json
+#   make soak-day   days of keepalives in six minutes: what watch holds may not grow (as root)
 #   make bench-captures: the last alone, tshark on large captures, too, and memory by size
 #   make fuzz, make corpus, and the same for each NAME: see tests/fuzz/fuzz.mk
 #
@@ -54,6 +55,8 @@ LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones 
 	syslog-events snmp-evidence)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study write-outage)
 BENCH_TOOLS := flood live tcp figure
+# To be preloaded: never with a sanitizer, which preloads itself.
+FAULTS := $(addprefix $(BUILD)/tests/faults/,fail.so clock.so)
 FUZZERS := capture session syslog trap trace
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
@@ -62,11 +65,11 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
-	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen
+	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(FAULTS)
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
-.PHONY: all clean install uninstall test soak service-hour test-tools lab-tools lint format bench \
-	bench-captures include-directions
+.PHONY: all clean install uninstall test soak soak-day service-hour sanitized-tools test-tools \
+	lab-tools lint format bench bench-captures include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -223,6 +226,10 @@ $(BUILD)/tests/bench/read-capture: $(BUILD)/tests/bench/read_capture.o $(BUILD)/
 $(BUILD)/tests/bench/measure: $(BUILD)/tests/bench/measure.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
+$(FAULTS): $(BUILD)/%.so: %.c Makefile $(FLAGS)
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu17 -Wall -Wextra -O2 -fPIC -shared $< -o $@
+
 # (A pattern would add nothing: only named targets take further prerequisites.)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*/*.c)): | $(SKELETONS)
 
@@ -244,6 +251,13 @@ soak: all lab-tools
 SERVICE_SECONDS ?= 3600
 service-hour: all lab-tools
 	SERVICE_SECONDS=$(SERVICE_SECONDS) tests/net/service.sh
+
+soak-day: all lab-tools
+	tests/net/soak_day.sh 2000 360
+
+# As much as needs no system of its own, with leaks looked for; tests/run.sh runs what of it is fast.
+sanitized-tools: all $(LAB_TOOLS) $(BUILD)/tests/unit/unit $(BUILD)/tests/pair/truth \
+	$(BUILD)/tests/history/chance $(CAPTURE_TOOLS)
 
 CAPTURES_BENCH := $(BUILD)/kaloss $(addprefix $(BUILD)/tests/bench/,make-capture measure)
 

@@ -39,7 +39,7 @@ command_of() {
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
   kernel) command=(tests/kernels/parity.sh) ;;
-  kernels) command=(scripts/kernels.sh) ;;
+  kernels) command=(scripts/kernels.sh -- parity) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
   lab) command=(tests/lab/self_test.sh) ;;
@@ -47,7 +47,7 @@ command_of() {
   html) command=(tests/report/html.sh) ;;
   bench) command=(tests/bench/self_test.sh) ;;
   *)
-    for t in tests/captures/"$1".sh tests/net/"$1".sh; do
+    for t in tests/captures/"$1".sh tests/net/"$1".sh tests/faults/"$1".sh; do
       [ ! -e "$t" ] || command=("$t")
     done
     ;;
@@ -93,13 +93,13 @@ count() {
 }
 
 alone=(lint unit kernel kernels sessions soak)
-lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench"
-  "check metrics why lab html evidence_host build usage study damage pairs pair history fuzz")
+lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench interfaces clocks"
+  "check metrics why lab html evidence_host build usage study damage pairs pair history fuzz faults soak_day")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done
 # Whatever is there and named nowhere would be left out without a word.
-for t in tests/captures/*.sh tests/net/*.sh; do
+for t in tests/captures/*.sh tests/net/*.sh tests/faults/*.sh; do
   t=$(basename "$t" .sh)
   [ "$t" = lib ] || [[ " ${alone[*]} ${lanes[*]} " == *" $t "* ]] || lanes[1]+=" $t"
 done

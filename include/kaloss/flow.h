@@ -274,8 +274,11 @@ KL_INLINE void kl_flow_take_note(struct kl_flow *f, struct kl_flow *peer,
 		note |= KL_NOTE_QUIET;
 	f->owed = peer->unheard;
 	f->owed_us = 0;
-	if (f->owed && peer->unheard_ns < at->now)
-		f->owed_us = (__u32)((at->now - peer->unheard_ns) / KL_NS_PER_US);
+	if (f->owed && peer->unheard_ns < at->now) {
+		__u64 us = (at->now - peer->unheard_ns) / KL_NS_PER_US;
+
+		f->owed_us = us < 0xffffffffU ? (__u32)us : 0xffffffffU; /* over an hour */
+	}
 	peer->unheard = 0;
 	if (!(s->flags & (KL_SYN | KL_RST)) && (f->flags & (1 << side))) {
 		if (kl_seq_before(f->end[side], s->seq))

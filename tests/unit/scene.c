@@ -247,7 +247,8 @@ void scene_removal(struct scene *s, uint64_t time_ns, enum kl_mac_happening happ
 void scene_conclude(struct scene *s)
 {
 	kl_diagnosis_finish(&s->d);
-	s->findings = kl_findings(&s->d, s->finding);
+	if (kl_findings(&s->d, s->finding, &s->findings))
+		abort();
 }
 
 const struct kl_finding *scene_finding(const struct scene *s, enum kl_cause cause)

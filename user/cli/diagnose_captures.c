@@ -481,7 +481,9 @@ static int report(struct diagnose *d, bool *ret_fault)
 	for (size_t i = 0; i < d->remark_count; i++)
 		file_remarks[i] = d->remarks[i];
 	record.time_ns = d->diagnosis.last_ns;
-	record.finding_count = kl_findings(&d->diagnosis, findings);
+	r = kl_findings(&d->diagnosis, findings, &record.finding_count);
+	if (r)
+		return r;
 	for (size_t i = 0; i < record.finding_count; i++)
 		*ret_fault |= findings[i].fault;
 	for (uint32_t side = 0; !r && side < KL_SIDES; side++) {

@@ -204,12 +204,15 @@ static int report(struct live_diagnosis *l, bool *ret_fault)
 		.remarks = remarks,
 		.list_sessions = l->run.o->per_phone,
 	};
+	int r;
 
 	note.duration_s = (double)(l->run.now_ns - l->run.start_ns) / 1e9;
 	record.remark_count = l->remark_count;
 	for (size_t i = 0; i < l->remark_count; i++)
 		remarks[i] = l->remarks[i];
-	record.finding_count = kl_findings(&l->d, findings);
+	r = kl_findings(&l->d, findings, &record.finding_count);
+	if (r)
+		return r;
 	for (size_t i = 0; i < record.finding_count; i++)
 		*ret_fault |= findings[i].fault;
 	return l->report.format->diagnosis(&l->report, &record) ?: kl_report_flush(&l->report);

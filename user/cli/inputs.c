@@ -20,6 +20,7 @@
 
 enum {
 	DRAINS_MAX = 8, /* of a source at a beat: a flood may wait */
+	HOOKS_MAX = 2 * KL_SIDES * KL_INTERFACES_MAX,
 };
 
 /* A drop is told within this time of the copy's sighting, the deadline aside. */
@@ -114,19 +115,26 @@ static int listen_to(struct kl_inputs *in, int fd)
 	return fd < 0 || !epoll_ctl(in->epoll, EPOLL_CTL_ADD, fd, &event) ? 0 : -errno;
 }
 
+static size_t hooked_interfaces(const struct kl_inputs *in, unsigned ret[HOOKS_MAX])
+{
+	size_t count;
+	const struct kl_hook *hooks = kl_live_hooks(in->live, &count);
+
+	for (size_t i = 0; i < count; i++)
+		ret[i] = hooks[i].ifindex;
+	return count;
+}
+
 int kl_inputs_open_own(struct kl_inputs *in, struct kl_live *live, struct kl_error *err)
 {
-	unsigned ifindexes[2 * KL_SIDES * KL_INTERFACES_MAX];
+	unsigned ifindexes[HOOKS_MAX];
 	struct kl_error why = {};
-	const struct kl_hook *hooks;
 	uint64_t seed = 0;
 	size_t count;
 	int r;
 
 	in->live = live;
-	hooks = kl_live_hooks(in->live, &count);
-	for (size_t i = 0; i < count; i++)
-		ifindexes[i] = hooks[i].ifindex;
+	count = hooked_interfaces(in, ifindexes);
 	if (kl_fdb_open(ifindexes, count, &in->fdb, &why))
 		snprintf(in->no_fdb, sizeof(in->no_fdb), "%.200s", why.text);
 	if ((r = in->fdb ? listen_to(in, kl_fdb_fd(in->fdb)) : 0))
@@ -286,6 +294,17 @@ void kl_inputs_meet(struct kl_inputs *in, const struct kl_session *s)
 void kl_inputs_forget(struct kl_inputs *in, const struct kl_session *session)
 {
 	kl_unregistrations_gone(in->unregistrations, session);
+}
+
+void kl_inputs_interfaces(struct kl_inputs *in)
+{
+	unsigned ifindexes[HOOKS_MAX];
+	size_t count = hooked_interfaces(in, ifindexes);
+
+	if (in->fdb && kl_fdb_move(in->fdb, ifindexes, count))
+		in->fdb_lost++;
+	if (in->kernel_drops)
+		kl_kernel_drops_forget_interfaces(in->kernel_drops);
 }
 
 void kl_inputs_drain(struct kl_inputs *in, uint64_t now_ns)

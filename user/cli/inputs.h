@@ -49,6 +49,9 @@ void kl_inputs_meet(struct kl_inputs *in, const struct kl_session *session);
 /* Before a session is forgotten. */
 void kl_inputs_forget(struct kl_inputs *in, const struct kl_session *session);
 
+/* Interfaces came back, went away or were renamed. */
+void kl_inputs_interfaces(struct kl_inputs *in);
+
 /* Takes what came, without waiting. */
 void kl_inputs_drain(struct kl_inputs *in, uint64_t now_ns);
 /* Alarms that were held back are decided: nothing more comes. */

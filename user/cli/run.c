@@ -178,30 +178,6 @@ static void take_loss(const struct kl_judged *j, void *arg)
 
 /* ---- Upkeep ---- */
 
-static void take_link_change(const struct kl_link_change *change, void *arg)
-{
-	static const char *const what[] = { "is up", "is down", "is gone" };
-
-	const struct kl_run *w = arg;
-
-	fprintf(stderr, "kaloss %s: %s %s: nothing under way now is called lost\n", w->verb,
-		change->interface, what[change->state]);
-}
-
-static void watch_links(struct kl_run *w)
-{
-	int r = kl_links_drain(w->links, take_link_change, w);
-
-	if (!r)
-		return;
-	if (r < 0)
-		fprintf(stderr, "kaloss %s: interface changes: %s: anything may have happened\n",
-			w->verb, strerror(-r));
-	kl_live_gap(w->live);
-	kl_sessions_gap(w->sessions, kl_monotonic_ns());
-	w->tally.own.gaps++;
-}
-
 static void forget(struct kl_run *w, uint64_t id)
 {
 	const struct kl_session *session = kl_sessions_peek(w->sessions, id);
@@ -249,7 +225,7 @@ static int sweep(struct kl_run *w)
 	int r;
 
 	/* An interface's change must be known before anything is judged. */
-	watch_links(w);
+	kl_gaps_look(w);
 	w->sweep_ns = w->now_ns;
 	r = kl_live_sweep(w->live, w->now_ns, take_loss, w);
 	if (r)
@@ -328,10 +304,23 @@ static void read_clocks(struct kl_run *w)
 	w->realtime_offset_ns = kl_realtime_ns() - w->now_ns;
 }
 
+static void note_lost_events(struct kl_run *w)
+{
+	uint64_t lost = kl_live_events_lost(w->live);
+
+	if (lost == w->events_lost_noted)
+		return;
+	w->events_lost_noted = lost;
+	kl_sessions_gap(w->sessions, w->now_ns);
+}
+
 static int fetch_events(struct kl_run *w)
 {
-	int r = kl_live_events(w->live, take_event, w);
+	int r;
 
+	/* Before what is left of the story is told, for it has holes. */
+	note_lost_events(w);
+	r = kl_live_events(w->live, take_event, w);
 	if (r < 0)
 		fprintf(stderr, "kaloss %s: reading the events: %s\n", w->verb, strerror(-r));
 	else
@@ -394,7 +383,7 @@ static bool wait_beat(struct kl_run *w, uint64_t until_ns)
 	}
 	poll(fds, KL_COUNT(fds), (int)left_ms);
 	if (fds[1].revents)
-		watch_links(w);
+		kl_gaps_look(w);
 	if (fds[3].revents && kl_stop_take_hangup(w->stop))
 		keep_error(w, w->handlers->hangup(w));
 	return fds[0].revents && kl_stop_take(w->stop);
@@ -458,14 +447,15 @@ static void print_hooks(const struct kl_run *w)
 
 static int open_links(struct kl_run *w, struct kl_error *err)
 {
-	unsigned ifindexes[2 * KL_SIDES * KL_INTERFACES_MAX];
-	const struct kl_hook *hooks;
-	size_t count;
+	const struct kl_live_config *live = &w->o->live;
+	char names[KL_SIDES * KL_INTERFACES_MAX][IFNAMSIZ];
+	size_t count = 0;
 
-	hooks = kl_live_hooks(w->live, &count);
-	for (size_t i = 0; i < count; i++)
-		ifindexes[i] = hooks[i].ifindex;
-	return kl_links_open(ifindexes, count, &w->links, err);
+	for (int side = 0; side < KL_SIDES; side++) {
+		for (size_t i = 0; i < live->interface_count[side]; i++)
+			memcpy(names[count++], live->interfaces[side][i], sizeof(names[0]));
+	}
+	return kl_links_open(names, count, &w->links, err);
 }
 
 static int open_inputs(struct kl_run *w, struct kl_error *err)
@@ -560,6 +550,7 @@ static int finish(struct kl_run *w)
 		return r;
 	kl_inputs_finish(w->inputs, w->now_ns);
 	walk_connections(w, false);
+	kl_gaps_end(w);
 	return tick(w) ?: w->error;
 }
 
@@ -570,6 +561,7 @@ int kl_run(struct kl_run *w)
 	/* What loading the programs took is not needed any more: a third of the heap. */
 	malloc_trim(0);
 	kl_live_start(w->live);
+	kl_gaps_start(w);
 	read_clocks(w);
 	w->start_ns = w->tick_ns = w->sweep_ns = w->walk_ns = w->now_ns;
 	if (w->handlers->started)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "cli/gaps.h"
 #include "cli/options.h"
 #include "core/diagnosis.h"
 #include "core/tally.h"
@@ -56,11 +57,13 @@ struct kl_run {
 	struct kl_inputs *inputs;
 	struct kl_stop *stop;
 	struct kl_tally_state tally;
+	struct kl_gaps gaps;
 	uint64_t start_ns, tick_ns, sweep_ns, walk_ns;
 	uint64_t now_ns;
 	uint64_t realtime_offset_ns;
 	size_t most_phones;   /* at any tick so far */
 	uint64_t events_lost; /* at the last walk */
+	uint64_t events_lost_noted;
 	uint64_t refused;
 	uint64_t evicted;			     /* sessions, at the last tick */
 	uint64_t inferred[KL_DIRECTIONS][KL_WHERES]; /* at the last tick */

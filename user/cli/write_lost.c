@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "cli/options.h"
 #include "core/names.h"
@@ -13,6 +12,7 @@
 #include "source/pcapng_write.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
+#include "util/hash.h"
 
 enum {
 	COMMENT = 512,

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "core/diagnosis_observed.h"
 #include "util/duration.h"
+#include "util/hash.h"
 
 /* So long, and two periods of its keepalives, what a capture missed leads to wrong conclusions. */
 #define DOUBT_NS (150 * KL_NS_PER_S)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "core/findings.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,6 +91,7 @@ void kl_concern(struct kl_facts *f, kl_loss_test test, const void *arg, bool exp
 	_cleanup_free_ uint64_t *phones = calloc(d->lost_count ?: 1, sizeof(*phones));
 	size_t count = 0;
 
+	f->no_memory |= !phones;
 	ret->losses = ret->own_losses = ret->phones = 0;
 	for (size_t i = 0; i < d->lost_count; i++) {
 		if (!test(f, i, arg))
@@ -229,20 +231,17 @@ static int by_weight(const void *a, const void *b)
 	return (int)x->cause - (int)y->cause;
 }
 
-/* (Without memory for it there is nothing to go by: no table is a table that says nothing.) */
+/* (What is not known says nothing until the end, where it is an error.) */
 static void correlate(struct kl_facts *f)
 {
-	if (kl_split_idle(f->d, &f->idle))
-		f->idle = (struct kl_split){ .p = 1, .stride = 1 };
-	if (kl_split_length(f->d, &f->length))
-		f->length = (struct kl_split){ .p = 1, .stride = 1 };
-	if (kl_link_removals(f->d, KL_REMOVED_AGED, NULL, &f->aged))
-		f->aged = KL_NO_LINK;
-	if (kl_link_removals(f->d, KL_REMOVED_OTHERWISE, NULL, &f->removed))
-		f->removed = KL_NO_LINK;
+	f->idle = f->length = (struct kl_split){ .p = 1, .stride = 1 };
+	f->aged = f->removed = KL_NO_LINK;
+	f->no_memory |= kl_split_idle(f->d, &f->idle) || kl_split_length(f->d, &f->length) ||
+			kl_link_removals(f->d, KL_REMOVED_AGED, NULL, &f->aged) ||
+			kl_link_removals(f->d, KL_REMOVED_OTHERWISE, NULL, &f->removed);
 }
 
-size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES])
+int kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES], size_t *ret_count)
 {
 	/* A loss is explained by the first one that can. */
 	static const struct {
@@ -267,7 +266,7 @@ size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES
 	};
 	_Static_assert(KL_COUNT(rules) == KL_CAUSES, "a rule for each cause");
 	_cleanup_free_ uint8_t *explained = calloc(d->lost_count ?: 1, sizeof(*explained));
-	struct kl_facts facts = { .d = d, .explained = explained };
+	struct kl_facts facts = { .d = d, .explained = explained, .no_memory = !explained };
 	size_t count = 0;
 
 	kl_sessions_visit(d->sessions, gather, &facts);
@@ -277,5 +276,6 @@ size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES
 		count += rules[i].rule(&facts, &ret[count]);
 	}
 	qsort(ret, count, sizeof(*ret), by_weight);
-	return count;
+	*ret_count = count;
+	return facts.no_memory ? -ENOMEM : 0;
 }

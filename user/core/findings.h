@@ -66,8 +66,8 @@ struct kl_finding {
 	size_t evidence_count;
 };
 
-/* Fills ret[KL_CAUSES], the weightiest first. Returns how many there are. */
-size_t kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES]);
+/* Fills ret[KL_CAUSES], the weightiest first; *ret_count: how many there are. -ENOMEM. */
+int kl_findings(const struct kl_diagnosis *d, struct kl_finding ret[KL_CAUSES], size_t *ret_count);
 
 const char *kl_cause_name(enum kl_cause cause);
 const char *kl_confidence_name(enum kl_confidence confidence);

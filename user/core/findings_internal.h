@@ -25,8 +25,8 @@ struct kl_facts {
 	struct kl_link aged, removed;
 	bool ageing_found;		     /* mac_ageing is at least likely */
 	const struct kl_split *ageing_split; /* by this threshold; NULL: none */
-	/* By loss: cause + 1, 0: not explained yet. NULL: no memory, nothing is called explained. */
-	uint8_t *explained;
+	uint8_t *explained;		     /* by loss: cause + 1, 0: not explained yet */
+	bool no_memory; /* something was left out for the lack of it: nothing may be said */
 };
 
 /* ---- What is gathered ---- */

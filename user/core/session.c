@@ -217,7 +217,7 @@ const struct kl_session *kl_sessions_peek(const struct kl_sessions *s, uint64_t 
 	return n ? &n->session : NULL;
 }
 
-static void clear(struct kl_node *n, uint64_t now_ns)
+static void clear(struct kl_node *n, uint64_t now_ns, uint64_t gap_ns)
 {
 	struct kl_session *session = &n->session;
 
@@ -233,7 +233,8 @@ static void clear(struct kl_node *n, uint64_t now_ns)
 	memset(n->tls_len, 0, sizeof(n->tls_len));
 	n->growth = (struct kl_growth){};
 	n->given_up_ns = 0;
-	n->gap_ns = 0;
+	/* What is told late, of a time that is known to have a gap, has it from its start. */
+	n->gap_ns = now_ns <= gap_ns ? gap_ns : 0;
 	n->answer_due_ns = 0;
 	n->clean_sample = false;
 	n->heard = (struct kl_heard){};
@@ -251,7 +252,7 @@ static struct kl_node *add(struct kl_sessions *s, uint64_t id, const struct kl_e
 	if (!n)
 		return NULL;
 	n->session.ends = *ends;
-	clear(n, now_ns);
+	clear(n, now_ns, s->gap_ns);
 	if (count_phone(s, &n->session, 1)) {
 		kl_table_remove(s->table, n->place);
 		return NULL;
@@ -290,7 +291,7 @@ static int open_session(struct kl_sessions *s, struct kl_node **node, const stru
 		kl_forecast_end(s, n, e->time_ns, KL_BY_UNKNOWN);
 		if (!n->session.closed_ns)
 			count_phone(s, &n->session, -1);
-		clear(n, e->time_ns);
+		clear(n, e->time_ns, s->gap_ns);
 		if (count_phone(s, &n->session, 1))
 			return -ENOMEM;
 	} else {
@@ -499,7 +500,7 @@ static void take_gap(struct kl_sessions *s, struct kl_node *n)
 	/* It is not known what reached the server meanwhile: nothing is held to be overdue. */
 	if (n->session.ok_ns)
 		n->session.ok_ns = s->gap_ns;
-	kl_forecast_look(s, n, s->gap_ns);
+	kl_forecast_gap(s, n, s->gap_ns);
 	wait_again(s, n);
 }
 

@@ -243,6 +243,14 @@ void kl_forecast_look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
 		withdraw(s, n, now_ns, "a keepalive got through in time");
 }
 
+void kl_forecast_gap(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns)
+{
+	if (n->session.forecast.at_ns)
+		withdraw(s, n, now_ns,
+			 "something was not seen: it is not known when the server last heard of "
+			 "the phone");
+}
+
 void kl_forecast_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns,
 		     enum kl_session_by by)
 {

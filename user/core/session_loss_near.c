@@ -121,6 +121,17 @@ static bool is_trusted(const struct kl_flow_story *f, const struct kl_event *e)
 	       (e->own_numbers || f->quiet_whole >= WHOLE_ENOUGH);
 }
 
+/* These are compared with one another: in months, too, none of them may stay behind. */
+static void count_number(struct kl_flow_story *f, uint16_t *counter)
+{
+	if (*counter == UINT16_MAX) {
+		f->quiet_whole /= 2;
+		f->quiet_odd /= 2;
+		f->late_odd /= 2;
+	}
+	++*counter;
+}
+
 /*
  * How many of the packets left out just before this segment were surely copies of it? Others may
  * have been acknowledgements of what it owed one for. unanswered: there were none, as its time says.
@@ -250,7 +261,7 @@ static unsigned missing_by_number(struct kl_node *n, const struct kl_event *e,
 	if (!(e->note & KL_NOTE_QUIET))
 		return is_trusted(f, e) ? missing_copies(e, late && e->owed_us >= SLOW_US) : 0;
 	if (!e->step && e->steps >= STEPS_ENOUGH) {
-		f->quiet_whole += f->quiet_whole < UINT16_MAX;
+		count_number(f, &f->quiet_whole);
 		return 0;
 	}
 	if (e->own_numbers)
@@ -260,10 +271,13 @@ static unsigned missing_by_number(struct kl_node *n, const struct kl_event *e,
 	if (seen->first)
 		return 0;
 	if (late && e->step && e->step <= STEP_MAX)
-		f->late_odd += f->late_odd < UINT16_MAX;
+		count_number(f, &f->late_odd);
 	else
-		f->quiet_odd += f->quiet_odd < UINT16_MAX;
-	return late && leaves_out(f, e) && tells_by_lateness(f) ? e->step : 0;
+		count_number(f, &f->quiet_odd);
+	if (!late || !leaves_out(f, e) || !tells_by_lateness(f))
+		return 0;
+	/* One was lost, or it would be on time. Where others count along at times, no more is sure. */
+	return f->quiet_odd ? 1 : e->step;
 }
 
 static void tell_numbered(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e,
@@ -428,9 +442,9 @@ static uint64_t usual_us(const struct kl_node *n)
 static void learn_numbering(struct kl_flow_story *f, const struct kl_event *e)
 {
 	if (!e->step)
-		f->quiet_whole += f->quiet_whole < UINT16_MAX;
+		count_number(f, &f->quiet_whole);
 	else if (!e->own_numbers || e->step > e->owed)
-		f->quiet_odd += f->quiet_odd < UINT16_MAX;
+		count_number(f, &f->quiet_odd);
 }
 
 /* Bytes before it were not seen. If they are of one segment, some of what was left out was this. */

@@ -253,6 +253,8 @@ void kl_loss_end(struct kl_sessions *s, struct kl_node *n);
 /* The last keepalive reached the server. */
 void kl_forecast_got_through(struct kl_node *n);
 void kl_forecast_look(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
+/* What is forecast rests on silence, and it may not have been one. */
+void kl_forecast_gap(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns);
 void kl_forecast_end(struct kl_sessions *s, struct kl_node *n, uint64_t now_ns,
 		     enum kl_session_by by);
 /* When it has to be looked at next; 0: no need. */

@@ -83,6 +83,7 @@ static void read_integrity(const struct kl_counters *n, const struct kl_tally_ow
 		.late = n->incident[KL_LATE],
 		.collisions = n->incident[KL_HASH_COLLISIONS],
 		.gaps = own->gaps,
+		.missing_ms = own->missing_ms,
 		.one_way = own->one_way,
 		.wrong_way = { n->incident[KL_WRONG_WAY_ACCESS], n->incident[KL_WRONG_WAY_CUCM] },
 		.records_dropped = own->records_dropped,

@@ -39,8 +39,9 @@ struct kl_integrity {
 	uint64_t fragments;
 	uint64_t late;
 	uint64_t collisions;
-	uint64_t gaps;	  /* times that a hook may have been blind */
-	uint64_t one_way; /* connections of which only one direction comes by */
+	uint64_t gaps;	     /* times that a hook may have been blind */
+	uint64_t missing_ms; /* how long an interface was not watched */
+	uint64_t one_way;    /* connections of which only one direction comes by */
 	uint64_t wrong_way[KL_SIDES];
 	uint64_t records_dropped; /* nobody read them; what is in them is counted all the same */
 	uint64_t unpaired_by[KL_FATES];
@@ -61,6 +62,7 @@ struct kl_tally_report {
 struct kl_tally_own {
 	uint64_t flows_evicted;
 	uint64_t gaps;
+	uint64_t missing_ms;
 	uint64_t one_way;
 	uint64_t records_dropped;
 	/* First copies seen here that were not the first ones sent. */

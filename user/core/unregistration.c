@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "util/cleanup.h"
+#include "util/hash.h"
 
 /* By what an alarm asks for a session. */
 enum wanted_by {

@@ -91,8 +91,11 @@ static void tell_live(struct words *w, const struct kl_integrity *n)
 		{ n->late, "segments arrived after the deadline, and had been reported as lost "
 			   "(raise --deadline)" },
 		{ n->collisions, "segments of connections whose hash collides with another's" },
-		{ n->gaps, "times an interface went down, came up or went away; nothing that was "
-			   "under way then is called lost" },
+		{ n->gaps,
+		  "times an interface went down, came up or went away, or this host slept; "
+		  "nothing that was under way then is called lost" },
+		{ n->missing_ms, "ms an interface was missing, or our program on it: meanwhile "
+				 "nothing is called lost" },
 		{ n->one_way,
 		  "connections came by in one direction only: the other one takes another "
 		  "way (asymmetric routing), and nothing can be said about it" },

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/names.h"
+#include "report/json_print.h"
 #include "report/json_records.h"
 #include "report/moments.h"
 #include "util/duration.h"
@@ -306,12 +307,7 @@ static json_t *document(const struct kl_diagnosis_record *r)
 
 static int json_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
-	json_t *o = document(d);
-	int failed = json_dumpf(o, r->out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) ||
-		     fputc('\n', r->out) == EOF;
-
-	json_decref(o);
-	return failed ? (errno ? -errno : -EIO) : 0;
+	return kl_json_print(document(d), r->out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 }
 
 const struct kl_report_format kl_report_json = {

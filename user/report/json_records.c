@@ -113,6 +113,7 @@ json_t *kl_json_integrity(const struct kl_integrity *n)
 	json_object_set_new(o, "late", number(n->late));
 	json_object_set_new(o, "collisions", number(n->collisions));
 	json_object_set_new(o, "gaps", number(n->gaps));
+	json_object_set_new(o, "missing_ms", number(n->missing_ms));
 	json_object_set_new(o, "one_way", number(n->one_way));
 	json_object_set_new(o, "wrong_way_access", number(n->wrong_way[KL_ACCESS]));
 	json_object_set_new(o, "wrong_way_cucm", number(n->wrong_way[KL_CUCM]));

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* One JSON object a line. */
-#include <errno.h>
-
+#include "report/json_print.h"
 #include "report/json_records.h"
 
-/* Prints and frees the record. */
 static int emit(struct kl_report *r, json_t *record)
 {
-	int failed = !record || json_dumpf(record, r->out, JSON_COMPACT | JSON_REAL_PRECISION(9)) ||
-		     fputc('\n', r->out) == EOF;
-
-	json_decref(record);
-	return failed ? (errno ? -errno : -EIO) : 0;
+	return kl_json_print(record, r->out, JSON_COMPACT | JSON_REAL_PRECISION(9));
 }
 
 static int jsonl_tick(struct kl_report *r, const struct kl_report_tick *t)

@@ -365,6 +365,19 @@ int kl_fdb_open(const unsigned *ifindexes, size_t count, struct kl_fdb **ret, st
 	return 0;
 }
 
+int kl_fdb_move(struct kl_fdb *f, const unsigned *ifindexes, size_t count)
+{
+	bool moved = false;
+
+	for (size_t i = 0; i < count && i < f->count; i++) {
+		if (f->port[i].ifindex == ifindexes[i])
+			continue;
+		f->port[i] = (struct port){ .ifindex = ifindexes[i] };
+		moved = true;
+	}
+	return moved ? read_links(f) : 0;
+}
+
 void kl_fdb_close(struct kl_fdb *f)
 {
 	struct entry *e, *next;

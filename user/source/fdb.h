@@ -19,6 +19,8 @@ typedef void (*kl_ageing_handler)(const struct kl_ageing_evidence *a, void *arg)
 
 /* Of the bridges of which these interfaces are ports, now or later. */
 int kl_fdb_open(const unsigned *ifindexes, size_t count, struct kl_fdb **ret, struct kl_error *err);
+/* The same interfaces, in the same order, by the indexes that they have now. */
+int kl_fdb_move(struct kl_fdb *f, const unsigned *ifindexes, size_t count);
 void kl_fdb_close(struct kl_fdb *f); /* NULL is fine */
 int kl_fdb_fd(const struct kl_fdb *f);
 /* Is any of the interfaces a port of a bridge? */

@@ -112,7 +112,12 @@ int kl_attach_tcx(int prog_fd, unsigned ifindex, bool egress, struct kl_attachme
 	if (fd < 0)
 		return kl_fail(err, -errno, "tcx %s: %s", egress ? "egress" : "ingress",
 			       strerror(errno));
-	*ret = (struct kl_attachment){ .link_fd = fd, .ifindex = ifindex, .egress = egress };
+	*ret = (struct kl_attachment){
+		.link_fd = fd,
+		.ifindex = ifindex,
+		.egress = egress,
+		.tcx = true,
+	};
 	return 0;
 }
 
@@ -365,6 +370,71 @@ static void remove_filter(const struct kl_attachment *a)
 	tries = 3;
 	while (a->made_qdisc && tries-- && remove_own_qdisc(a->ifindex))
 		;
+}
+
+/* ---- Is it still there? ---- */
+
+/* The first program of the chain must be ours, or one that lets the next one run: a kaloss'. */
+static int check_head(const struct kl_attachment *a, __u32 ours, char *who, size_t size)
+{
+	__u32 ids[64] = {};
+	int count = tcx_programs(a->ifindex, a->egress, ids, KL_COUNT(ids));
+
+	for (int i = 0; i < count && i < (int)KL_COUNT(ids) && ids[i] != ours; i++) {
+		char name[BPF_OBJ_NAME_LEN];
+
+		program_name(ids[i], name, sizeof(name));
+		if (!strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)))
+			continue;
+		snprintf(who, size, "tcx program %s (id %u) was put before it", name, ids[i]);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int check_link(const struct kl_attachment *a, bool tcx, char *who, size_t size)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	int r = bpf_obj_get_info_by_fd(a->link_fd, &info, &len);
+
+	if (r)
+		return r;
+	/* (Of tcx, too: a member of the same place in the headers of 6.6.) */
+	if (info.xdp.ifindex != a->ifindex) {
+		snprintf(who, size, "it was taken off");
+		return -ENOENT;
+	}
+	return tcx ? check_head(a, info.prog_id, who, size) : 0;
+}
+
+static int check_filter(const struct kl_attachment *a, char *who, size_t size)
+{
+	struct filter_list list;
+	int r = list_filters(a->ifindex, a->egress, &list);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < list.count; i++) {
+		if (list.filter[i].handle == (__u32)getpid() &&
+		    list.filter[i].priority == a->priority)
+			return 0;
+	}
+	snprintf(who, size, "it was taken off");
+	return -ENOENT;
+}
+
+int kl_attachment_check(const struct kl_attachment *a, char *who, size_t size)
+{
+	who[0] = '\0';
+	return a->link_fd >= 0 ? check_link(a, a->tcx, who, size) : check_filter(a, who, size);
+}
+
+void kl_detach_gone(struct kl_attachment *a)
+{
+	if (a->link_fd >= 0)
+		close(a->link_fd);
+	*a = (struct kl_attachment)KL_ATTACHMENT_NONE;
 }
 
 void kl_detach(struct kl_attachment *a)

@@ -15,6 +15,7 @@ struct kl_attachment {
 	int link_fd; /* XDP or tcx; -1: a clsact filter */
 	unsigned ifindex;
 	bool egress;
+	bool tcx;
 	bool made_qdisc; /* clsact: the qdisc was not there before */
 	unsigned priority;
 };
@@ -42,6 +43,14 @@ int kl_attach_clsact(int prog_fd, unsigned ifindex, bool egress, struct kl_attac
 int kl_clear_stale_filters(unsigned ifindex);
 
 void kl_detach(struct kl_attachment *a);
+/* Its interface is not there any more: nobody else's of the same number is touched. */
+void kl_detach_gone(struct kl_attachment *a);
+
+/*
+ * Is the program still there, and first where that matters? -ENOENT, -EBUSY: no, *who says what
+ * happened; another error: not known.
+ */
+int kl_attachment_check(const struct kl_attachment *a, char *who, size_t size);
 
 /* Who is on a hook, for people to read. Empty: nobody. */
 void kl_describe_xdp(unsigned ifindex, char *ret, size_t size);

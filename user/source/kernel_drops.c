@@ -49,6 +49,11 @@ static const struct interface *find_interface(struct kl_kernel_drops *k, unsigne
 	return i;
 }
 
+void kl_kernel_drops_forget_interfaces(struct kl_kernel_drops *k)
+{
+	memset(k->interface, 0, sizeof(k->interface));
+}
+
 static int take_record(void *ctx, void *data, size_t size)
 {
 	const struct kl_drop_record *record = data;

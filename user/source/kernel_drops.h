@@ -18,6 +18,8 @@ typedef void (*kl_drop_handler)(const struct kl_drop *d, void *arg);
 int kl_kernel_drops_open(const struct kl_live_config *config, struct kl_kernel_drops **ret,
 			 struct kl_error *err);
 void kl_kernel_drops_close(struct kl_kernel_drops *k); /* NULL is fine */
+/* Interfaces came back or were renamed: their names are looked up again. */
+void kl_kernel_drops_forget_interfaces(struct kl_kernel_drops *k);
 /* Never waits. Returns how many there were, or a negative errno. */
 int kl_kernel_drops_drain(struct kl_kernel_drops *k, kl_drop_handler handler, void *arg);
 /* Drops that found no room on their way here. */

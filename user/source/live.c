@@ -5,13 +5,11 @@
 #include <bpf/libbpf.h>
 #include <kaloss/conns.h>
 #include <kaloss/macs.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "source/live_state.h"
@@ -197,120 +195,7 @@ static int open_rings(struct kl_live *l, const struct kl_live_config *config, st
 	return 0;
 }
 
-/* ---- Attaching ---- */
-
-static int program_fd(const struct kl_live *l, enum kl_side side, bool xdp, bool egress)
-{
-	const struct kaloss_bpf *s = l->skel;
-	const struct bpf_program *p;
-
-	if (xdp)
-		p = side == KL_ACCESS ? s->progs.kaloss_xdp_acc : s->progs.kaloss_xdp_cucm;
-	else if (egress)
-		p = side == KL_ACCESS ? s->progs.kaloss_out_acc : s->progs.kaloss_out_cucm;
-	else
-		p = side == KL_ACCESS ? s->progs.kaloss_in_acc : s->progs.kaloss_in_cucm;
-	return bpf_program__fd(p);
-}
-
-static int attach_tc(struct kl_live *l, const struct kl_live_config *config, struct kl_hook *hook,
-		     struct kl_attachment *ret, struct kl_error *err)
-{
-	int fd = program_fd(l, hook->side, false, hook->egress);
-	struct kl_error why = {};
-	int r = -EOPNOTSUPP;
-
-	hook->how = "tcx";
-	if (!config->tc_filters)
-		r = kl_attach_tcx(fd, hook->ifindex, hook->egress, ret, &why);
-	if (r == -EOPNOTSUPP) {
-		hook->how = "clsact filter";
-		r = kl_attach_clsact(fd, hook->ifindex, hook->egress, ret, &why);
-	}
-	if (r)
-		return kl_fail(err, r, "%s: %s", hook->interface, why.text);
-	return 0;
-}
-
-static int attach_ingress(struct kl_live *l, const struct kl_live_config *config,
-			  struct kl_hook *hook, struct kl_attachment *ret, struct kl_error *err)
-{
-	struct kl_error why = {};
-	int r;
-
-	if (config->hook == KL_HOOK_TC)
-		return attach_tc(l, config, hook, ret, err);
-	hook->how = "XDP (native)";
-	r = kl_attach_xdp(program_fd(l, hook->side, true, false), hook->ifindex, ret, &why);
-	if (!r)
-		return 0;
-	if (config->hook == KL_HOOK_XDP)
-		return kl_fail(err, r, "%s: %s", hook->interface, why.text);
-	if (!l->needs_tc) {
-		l->needs_tc = true;
-		return -EAGAIN;
-	}
-	snprintf(hook->why, sizeof(hook->why), "%.150s", why.text);
-	return attach_tc(l, config, hook, ret, err);
-}
-
-static int attach_one(struct kl_live *l, const struct kl_live_config *config, enum kl_side side,
-		      const char *interface, bool egress, struct kl_error *err)
-{
-	struct kl_hook *hook = &l->hooks[l->hook_count];
-	struct kl_attachment *attachment = &l->attachments[l->hook_count];
-	int r;
-
-	*hook = (struct kl_hook){ .side = side, .egress = egress };
-	*attachment = (struct kl_attachment)KL_ATTACHMENT_NONE;
-	snprintf(hook->interface, sizeof(hook->interface), "%s", interface);
-	hook->ifindex = if_nametoindex(interface);
-	if (!hook->ifindex)
-		return kl_fail(err, -ENODEV, "%s: no such interface", interface);
-	if (egress)
-		r = attach_tc(l, config, hook, attachment, err);
-	else
-		r = attach_ingress(l, config, hook, attachment, err);
-	if (!r)
-		l->hook_count++;
-	return r;
-}
-
-/* What is mirrored to us is addressed to others, and a card would not even hand it to XDP. */
-static int listen_to_all(struct kl_live *l, const char *interface, unsigned ifindex,
-			 struct kl_error *err)
-{
-	struct packet_mreq request = { .mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC };
-
-	if (l->promisc_fd < 0)
-		l->promisc_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (l->promisc_fd < 0)
-		return kl_fail(err, -errno, "a packet socket for --tap: %s%s", strerror(errno),
-			       errno == EPERM ? " (it needs CAP_NET_RAW)" : "");
-	if (setsockopt(l->promisc_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)))
-		return kl_fail(err, -errno, "%s: promiscuous mode: %s", interface, strerror(errno));
-	return 0;
-}
-
-static int attach_all(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
-{
-	/* The farther hooks first: what a nearer one sees must find them in place. */
-	for (int egress = config->tap ? 0 : 1; egress >= 0; egress--) {
-		for (int side = 0; side < KL_SIDES; side++) {
-			for (size_t i = 0; i < config->interface_count[side]; i++) {
-				const char *name = config->interfaces[side][i];
-				int r = attach_one(l, config, (enum kl_side)side, name, egress,
-						   err);
-
-				if (!r && config->tap)
-					r = listen_to_all(l, name, if_nametoindex(name), err);
-				if (r)
-					return r;
-			}
-		}
-	}
-	return 0;
-}
+/* ---- From start to end ---- */
 
 static int open_all(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
@@ -336,7 +221,7 @@ static int open_all(struct kl_live *l, const struct kl_live_config *config, stru
 		if (l->stats_fd < 0)
 			return kl_fail(err, l->stats_fd, "--self-cost: %s", strerror(-l->stats_fd));
 	}
-	return attach_all(l, config, err);
+	return kl_live_attach_all(l, err);
 }
 
 static int try_open(const struct kl_live_config *config, bool needs_tc, struct kl_live **ret,
@@ -350,6 +235,7 @@ static int try_open(const struct kl_live_config *config, bool needs_tc, struct k
 	l->stats_fd = -1;
 	l->promisc_fd = -1;
 	l->needs_tc = needs_tc;
+	l->config = config;
 	libbpf_complaint[0] = '\0';
 	libbpf_set_print(keep_complaint);
 	r = open_all(l, config, err);
@@ -386,6 +272,7 @@ void kl_live_close(struct kl_live *l)
 		munmap(l->conn_index, l->conn_buckets * sizeof(*l->conn_index));
 	for (size_t i = 0; i < sizeof(l->forgotten) / sizeof(l->forgotten[0]); i++)
 		free(l->forgotten[i].numbers);
+	kaloss_bpf__destroy(l->late);
 	kaloss_bpf__destroy(l->skel);
 	free(l->per_cpu_counters);
 	free(l->per_cpu_maxima);

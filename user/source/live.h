@@ -57,7 +57,8 @@ struct kl_hook {
 struct kl_live;
 
 /*
- * Loads the programs and attaches them. Nothing is recorded before kl_live_start().
+ * Loads the programs and attaches them. Nothing is recorded before kl_live_start(). The config must
+ * outlive it.
  * Errors: -EPERM (err names the missing capabilities), -ENODEV, -EBUSY, … with err's text.
  */
 int kl_live_open(const struct kl_live_config *config, struct kl_live **ret, struct kl_error *err);
@@ -76,9 +77,30 @@ void kl_live_drain(struct kl_live *l);
 /* A hook may have been blind: nothing that was under way is a loss, each flow is proven anew. */
 void kl_live_gap(struct kl_live *l);
 
+enum kl_hook_news {
+	KL_HOOK_OFF,	 /* the interface is there, and our program is not, or not first */
+	KL_HOOK_REFUSED, /* it cannot be attached again; it is tried again later */
+	KL_HOOK_BACK,	 /* all programs of the interface are attached again */
+};
+
+/* hook: one of its interface. text: why; of KL_HOOK_BACK how. */
+typedef void (*kl_hook_handler)(const struct kl_hook *hook, enum kl_hook_news news,
+				const char *text, void *arg);
+/*
+ * Looks whether each program is still where it was attached, and attaches what is not, as soon as
+ * there is an interface of that name. Returns how many interfaces were found without, or have their
+ * programs again: as many gaps.
+ */
+int kl_live_mend(struct kl_live *l, uint64_t now_ns, kl_hook_handler handler, void *arg);
+/* How many interfaces are not watched now. Meanwhile nothing may be called lost. */
+size_t kl_live_missing(const struct kl_live *l);
+/* This interface went away. (It may be back already, by the same number.) */
+void kl_live_gone(struct kl_live *l, unsigned ifindex);
+
 /* Hands each record of the ring buffer to the handler. Returns their number. */
 typedef void (*kl_event_handler)(const struct kl_event *event, void *arg);
 int kl_live_events(struct kl_live *l, kl_event_handler handler, void *arg);
+uint64_t kl_live_events_lost(const struct kl_live *l); /* for which there was no room */
 
 /* Hands over what came in of ARP and neighbour discovery. Returns the number of events. */
 typedef void (*kl_arp_event_handler)(const struct kl_arp_event *e, void *arg);

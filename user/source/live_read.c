@@ -85,11 +85,21 @@ static int read_counters(const struct kl_live *l, struct kl_counters *ret)
 	return 0;
 }
 
-uint64_t kl_live_arp_lost(const struct kl_live *l)
+static uint64_t incident(const struct kl_live *l, enum kl_incident which)
 {
 	struct kl_counters n;
 
-	return read_counters(l, &n) ? 0 : n.incident[KL_ARP_LOST];
+	return read_counters(l, &n) ? 0 : n.incident[which];
+}
+
+uint64_t kl_live_arp_lost(const struct kl_live *l)
+{
+	return incident(l, KL_ARP_LOST);
+}
+
+uint64_t kl_live_events_lost(const struct kl_live *l)
+{
+	return incident(l, KL_EVENTS_LOST);
 }
 
 int kl_live_counters(struct kl_live *l, struct kl_counters *ret)

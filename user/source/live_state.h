@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files live*.c share, and nobody else includes: live.c loads, attaches and takes down,
- * live_read.c is all that goes on in between, live_conns.c the table of connections.
+ * What the files live*.c share, and nobody else includes: live.c loads and takes down,
+ * live_attach.c attaches, live_read.c is all that goes on in between, live_conns.c the table of
+ * connections.
  */
 #pragma once
 
@@ -22,7 +23,16 @@ struct kl_forgotten {
 	size_t count, room;
 };
 
+/* An interface that is not watched at the moment, or not whole. */
+struct kl_outage {
+	uint64_t next_ns;  /* not tried before that */
+	uint64_t pause_ns; /* between two tries */
+	bool out;
+	char why[256]; /* as it was told last */
+};
+
 struct kl_live {
+	const struct kl_live_config *config;
 	struct kaloss_bpf *skel;
 	struct ring_buffer *ring;
 	struct ring_buffer *arp_ring;	   /* NULL: switched off */
@@ -33,8 +43,12 @@ struct kl_live {
 	struct kl_hook hooks[HOOKS_MAX];
 	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
 	size_t hook_count;
+	struct kl_outage outages[KL_SIDES][KL_INTERFACES_MAX]; /* by the config's interfaces */
 	int cpus;
-	bool needs_tc;	/* XDP did not go somewhere: the tc programs for ingress are needed */
+	bool needs_tc; /* XDP did not go somewhere: the tc programs for ingress are needed */
+	bool running;  /* all were attached once */
+	struct kaloss_bpf
+		*late;	/* the tc programs for ingress, where they were needed later; or NULL */
 	int stats_fd;	/* -1: the kernel does not measure the programs for us */
 	int promisc_fd; /* holds mirror ports in promiscuous mode; -1: none */
 	struct kl_counters *per_cpu_counters;
@@ -47,3 +61,5 @@ struct kl_live {
 
 /* Gives the places of those connections back that were forgotten before the last call. */
 void kl_live_release_forgotten(struct kl_live *l);
+
+int kl_live_attach_all(struct kl_live *l, struct kl_error *err);

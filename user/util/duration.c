@@ -86,3 +86,8 @@ uint64_t kl_realtime_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);
 }
+
+uint64_t kl_boottime_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}

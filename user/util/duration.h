@@ -18,3 +18,4 @@ void kl_format_time(uint64_t realtime_ns, char *buffer, size_t size);
 
 uint64_t kl_monotonic_ns(void);
 uint64_t kl_realtime_ns(void);
+uint64_t kl_boottime_ns(void); /* goes on while the host sleeps, as CLOCK_MONOTONIC does not */

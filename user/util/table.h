@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <uthash.h>
+#include "util/hash.h"
 
 #undef HASH_BKT_CAPACITY_THRESH
 #define HASH_BKT_CAPACITY_THRESH 6U

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The clock is set, the host sleeps, watch is stopped for a while: what was under way is no loss, the
+# records have the time that it is, and durations are not disturbed. The machine's own clock stays as
+# it is: tests/faults/clock.c is preloaded.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+# Is a sanitizer built in, which wants to be preloaded itself? Then only what needs no clock.
+PRELOAD="$BUILD/tests/faults/clock.so"
+! grep -qa __asan_init "$KALOSS" || PRELOAD=''
+CLOCK=$WORK/clock
+
+# set_clock SECONDS SLEPT: in one piece, for it is read at any time.
+set_clock() {
+  echo "$1 $2" >"$CLOCK.new"
+  mv "$CLOCK.new" "$CLOCK"
+}
+
+ticks() { grep -c '"type":"tick"' "$WORK/records"; }
+# wait_ticks N: so many more.
+wait_ticks() {
+  local want=$(($(ticks) + $1)) tries=300
+  until [ "$(ticks)" -ge "$want" ]; do
+    [ $((tries--)) -gt 0 ] || { fail "no more ticks: $(tail -2 "$WORK/watch.err")"; return 1; }
+    sleep 0.1
+  done
+}
+
+start() {
+  lab_up routed 4
+  keep_trap
+  set_clock 0 0
+  : >"$WORK/records"
+  lab_bg box "$WORK/watch.err" env ${PRELOAD:+LD_PRELOAD="$PRELOAD"} KALOSS_CLOCK="$CLOCK" "$KALOSS" \
+    watch --access acc0 --cucm cucm0 --format jsonl --output "$WORK/records" --interval 250ms "$@"
+  WATCH=$LAB_LAST_PID
+  wait_watching || return
+  lab_bg server "$WORK/server" "$LAB_BIN/sccp-server" --port 2000
+  SERVER=$LAB_LAST_PID
+  lab_wait_for "$WORK/server" ready || fail "the SCCP server did not start"
+  lab_bg phones "$WORK/phones" "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" --bind "$LAB_PHONES" \
+    --port 2000 --phones 200 --period 500 --duration 600000 --quiet
+  PHONES=$LAB_LAST_PID
+  wait_ticks 10
+}
+
+# Nothing was lost so far; what is dropped now is.
+finish() {
+  local name=$1
+  wait_ticks 6
+  expect "$name: losses" "$(grep -c '"type":"loss"' "$WORK/records")" -eq 0
+  lab_drop_rule box inet to_cucm 2000 sccp_keepalive 30
+  wait_ticks 5
+  lab_in box nft flush chain inet lab forwarded
+  lab_stop "$PHONES" 8
+  lab_stop "$SERVER" 5
+  stop_watch
+  expect "$name: lost afterwards" "$(summary .to_cucm.lost_between)" -eq \
+    "$(lab_dropped box to_cucm_sccp_keepalive)"
+  expect "$name: some were" "$(summary .to_cucm.lost_between)" -gt 3
+  check_sums "$name"
+}
+
+# The largest difference between a tick's length and what lies between its time and the one before, and
+# how often it is more than a minute.
+jumps() {
+  jq -r 'select(.type == "tick") | "\(.time[0:19] + "Z" | fromdate) \(.interval_s)"' "$WORK/records" |
+    awk 'NR > 1 { d = $1 - was - $2; if (d > 60 || d < -60) printf "%s%+d", n++ ? " " : "", (d + (d > 0 ? 30 : -30)) / 60 }
+      { was = $1 }'
+}
+
+clock_is_set() {
+  local name="the clock is set" seconds
+  start || return
+  set_clock 7200 0
+  wait_ticks 4
+  set_clock -86400 0
+  wait_ticks 4
+  set_clock 0 0
+  finish "$name"
+  expect "$name: the records' times follow, in minutes" "$(jumps)" = "+120 -1560 +1440"
+  seconds=$(summary .duration_s)
+  expect "$name: the duration does not" "${seconds%.*}" -lt 600
+  expect "$name: longest interval, in s" \
+    "$(jq -s 'map(select(.type == "tick") | .interval_s) | max | floor' "$WORK/records")" -lt 60
+  expect "$name: no gap" "$(summary .integrity.gaps)" -eq 0
+}
+
+host_sleeps() {
+  local name="the host sleeps"
+  start || return
+  set_clock 3600 3600
+  wait_ticks 4
+  expect "$name: said once" "$(grep -c 'this host slept for 3600.0 s' "$WORK/watch.err")" -eq 1
+  finish "$name"
+  expect "$name: gaps" "$(summary .integrity.gaps)" -eq 1
+}
+
+# Nobody reads the events meanwhile: some are lost, and of the story between them nothing is concluded.
+stopped() {
+  local name="watch is stopped"
+  start --ring-bytes 8192 || return
+  kill -STOP "$WATCH"
+  sleep 3
+  kill -CONT "$WATCH"
+  finish "$name"
+  expect "$name: events lost" "$(summary .integrity.events_lost)" -gt 0
+}
+
+tests=${*:-clock_is_set host_sleeps stopped}
+if [ -z "$PRELOAD" ] && [ $# -eq 0 ]; then
+  echo "      with a sanitizer: only what is stopped"
+  tests=stopped
+fi
+# shellcheck disable=SC2086
+for t in $tests; do $t; done
+finish_tests
