@@ -8,43 +8,46 @@
 #include "cli/inputs.h"
 #include "util/cleanup.h"
 
-/* again: what is in the file stays. */
-static int open_output(const struct kl_options *o, bool again, FILE **ret, struct kl_error *err)
+/* Where records go by these options. again: what is in the file stays. */
+static int open_output(const struct kl_options *o, bool again, int *ret, struct kl_error *err)
 {
-	bool keep = o->append || again;
 	/* At the start a pipe's reader is waited for; a run does not wait. */
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (keep ? O_APPEND : O_TRUNC) |
-		    (again ? O_NONBLOCK : 0);
-	int fd = open(o->output, flags, 0666);
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY |
+		    (o->append || again ? O_APPEND : O_TRUNC) | (again ? O_NONBLOCK : 0);
+	int fd = o->output ? open(o->output, flags, 0666)
+			   : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 
-	if (fd >= 0 && again && fcntl(fd, F_SETFL, flags & O_APPEND) < 0) {
-		close(fd);
-		fd = -1;
+	if (fd < 0 || (o->output && again && fcntl(fd, F_SETFL, flags & O_APPEND) < 0)) {
+		kl_fail(err, -errno, "%s: %s", o->output ?: "standard output", strerror(errno));
+		kl_closep(&fd);
+		return -EIO;
 	}
-	*ret = fd < 0 ? NULL : fdopen(fd, keep ? "a" : "w");
-	if (!*ret)
-		return kl_fail(err, -errno, "%s: %s", o->output, strerror(errno));
+	*ret = fd;
 	return 0;
 }
 
 int kl_reload_open(struct kl_reload *r, const struct kl_options *start)
 {
 	struct kl_error err = {};
+	int fd;
 
 	r->start = start;
 	r->now = *start;
 	r->now.config = NULL; /* the start's own */
-	if (!start->output || !open_output(start, false, &r->file, &err))
-		return 0;
+	if (!open_output(start, false, &fd, &err)) {
+		r->file = fdopen(fd, "w");
+		if (r->file)
+			return 0;
+		kl_closep(&fd);
+		kl_set_error(&err, "out of memory");
+	}
 	fprintf(stderr, "kaloss watch: %s\n", err.text);
 	return -EIO;
 }
 
 void kl_reload_close(struct kl_reload *r)
 {
-	if (r->file)
-		fclose(r->file);
-	r->file = NULL;
+	kl_fclosep(&r->file);
 	kl_options_done(&r->now);
 }
 
@@ -96,8 +99,7 @@ static void change(struct kl_reload *r, struct kl_options *next)
 	next->config = NULL;
 }
 
-static int read_again(struct kl_reload *r, struct kl_run *run, FILE **ret_file,
-		      struct kl_error *err)
+static int read_again(struct kl_reload *r, struct kl_run *run, int *ret_fd, struct kl_error *err)
 {
 	const struct kl_options *start = r->start;
 	struct kl_options next;
@@ -105,8 +107,7 @@ static int read_again(struct kl_reload *r, struct kl_run *run, FILE **ret_file,
 
 	if (e)
 		return e;
-	if (next.output)
-		e = open_output(&next, true, ret_file, err);
+	e = open_output(&next, true, ret_fd, err);
 	if (!e)
 		e = kl_inputs_set_syslog_files(run->inputs, next.syslog.files, err);
 	if (!e) {
@@ -120,28 +121,25 @@ static int read_again(struct kl_reload *r, struct kl_run *run, FILE **ret_file,
 
 int kl_reload(struct kl_reload *r, struct kl_run *run, struct kl_report *report)
 {
+	_cleanup_close_ int fd = -1;
 	struct kl_error err = {};
-	FILE *file = NULL;
 	int e = 0, written;
 
 	if (r->start->config_path)
-		e = read_again(r, run, &file, &err);
+		e = read_again(r, run, &fd, &err);
 	if (e) {
 		fprintf(stderr, "kaloss watch: %s: the settings stay as they are\n", err.text);
-		kl_fclosep(&file);
-		file = NULL;
+		kl_closep(&fd);
+		fd = -1;
 	}
-	if (!file && r->now.output && open_output(&r->now, true, &file, &err)) {
+	if (fd < 0 && open_output(&r->now, true, &fd, &err)) {
 		fprintf(stderr, "kaloss watch: %s: the file that is open is written on\n",
 			err.text);
 		return 0;
 	}
 	written = kl_report_flush(report);
-	if (r->file)
-		fclose(r->file);
-	r->file = file;
-	report->out = file ?: stdout;
-	report->color = kl_wants_color(&r->now, report->out);
+	if (dup3(fd, fileno(r->file), O_CLOEXEC) < 0)
+		return -errno;
 	report->lines = 0;
 	if (r->now.output)
 		fprintf(stderr, "kaloss watch: %s: opened anew\n", r->now.output);

@@ -5,7 +5,8 @@
  * anything wrong, all stays as it was. What changed, what cannot change and what is wrong is
  * printed, a line each.
  *
- * A struct kl_reload owns the options that the run goes by, and the file of --output.
+ * A struct kl_reload owns the options that the run goes by, and the file that records go to. That and
+ * its descriptor stay the same; what is behind them changes.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 struct kl_reload {
 	const struct kl_options *start; /* as it was started; outlives it */
 	struct kl_options now;
-	FILE *file; /* NULL: standard output */
+	FILE *file; /* of --output, or a copy of standard output */
 };
 
 /* Opens the file of --output. Prints what is wrong. */

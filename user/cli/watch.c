@@ -201,7 +201,7 @@ int kl_watch(const struct kl_options *o)
 	signal(SIGPIPE, SIG_IGN);
 	if (kl_reload_open(&w.reload, o))
 		return KL_EXIT_FAILED;
-	w.report.out = w.reload.file ?: stdout;
+	w.report.out = w.reload.file;
 	w.report.color = kl_wants_color(o, w.report.out);
 	r = kl_run_open(&w.run);
 	if (!r)
