@@ -18,7 +18,7 @@ static int open_output(const struct kl_options *o, bool again, int *ret, struct 
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (keep ? O_APPEND : O_TRUNC) |
 		    (again ? O_NONBLOCK : 0);
 	int fd = o->output ? open(o->output, flags, 0666)
-			   : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0),
+			   : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3),
 	    r;
 
 	if (fd >= 0 && o->output && again && fcntl(fd, F_SETFL, flags & O_APPEND) < 0) {

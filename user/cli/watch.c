@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kaloss watch: live, until stopped. */
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "report/metrics_http.h"
 #include "report/report.h"
 #include "source/live.h"
+#include "source/privilege.h"
 #include "source/snmp_users.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
@@ -288,21 +290,46 @@ static int open_http(struct watch *w)
 	return r;
 }
 
-/* Threads that must not take the signals: those are blocked by now. */
-static int start_threads(struct watch *w, int fd)
-{
-	struct kl_error err = {};
-	int r = kl_outlet_open(fd, w->run.o->queue_bytes, &w->outlet);
+struct threads {
+	struct watch *w;
+	struct kl_error err;
+	int r;
+};
 
-	if (r)
-		kl_set_error(&err, "%s", strerror(-r));
+/* A thread has the capabilities of the one that starts it: here, none. */
+static void *start_unprivileged(void *arg)
+{
+	struct threads *t = arg;
+	struct watch *w = t->w;
+
+	t->r = kl_keep_capabilities(0, &t->err);
+	if (t->r)
+		return NULL;
+	t->r = kl_outlet_open(w->reload.fd, w->run.o->queue_bytes, &w->outlet);
+	if (t->r)
+		kl_set_error(&t->err, "%s", strerror(-t->r));
 	else
 		w->report.out = kl_outlet_file(w->outlet);
-	if (!r && w->http)
-		r = kl_metrics_http_start(w->http, &err);
-	if (r)
-		fprintf(stderr, "kaloss watch: %s\n", err.text);
-	return r;
+	if (!t->r && w->http)
+		t->r = kl_metrics_http_start(w->http, &t->err);
+	return NULL;
+}
+
+/* Threads that must not take the signals: those are blocked by now. */
+static int start_threads(struct watch *w)
+{
+	struct threads t = { .w = w };
+	pthread_t starter;
+	int r = -pthread_create(&starter, NULL, start_unprivileged, &t);
+
+	if (r) {
+		fprintf(stderr, "kaloss watch: a thread: %s\n", strerror(-r));
+		return r;
+	}
+	pthread_join(starter, NULL);
+	if (t.r)
+		fprintf(stderr, "kaloss watch: %s\n", t.err.text);
+	return t.r;
 }
 
 /* The files that options name and that nobody but a run reads. */
@@ -366,7 +393,7 @@ int kl_watch(const struct kl_options *o)
 	if (!r)
 		r = kl_run_open(&w.run);
 	if (!r)
-		r = start_threads(&w, w.reload.fd);
+		r = start_threads(&w);
 	if (!r)
 		r = watch(&w);
 	kl_metrics_http_close(w.http);
