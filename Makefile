@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 #   make            build/kaloss
-#   make install    DESTDIR= PREFIX=/usr/local
+#   make install    DESTDIR= PREFIX=/usr/local, and the directories below; make uninstall
 #   make test       every test (as root; without it, the kernel tests are skipped and say so)
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
@@ -15,6 +15,12 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/kaloss
+BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETION_DIR ?= $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETION_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CC = gcc
 CLANG ?= clang
 BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
@@ -47,6 +53,12 @@ PAGE := $(BUILD)/html_page.h
 PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js view.js table.js \
 	main.js selftest.js)
 
+# What says which options there are.
+VERBS := watch diagnose check
+HELP := $(VERBS:%=$(BUILD)/help/%)
+MAN_PAGES := $(sort $(wildcard man/*.[1-8]))
+FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
+
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
@@ -61,7 +73,8 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
-	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen
+	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen \
+	$(BUILD)/tests/package/same-default
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak test-tools lab-tools lint format bench bench-captures \
@@ -69,7 +82,7 @@ FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/kaloss
+all: $(BUILD)/kaloss $(FILLED)
 
 # ---- a changed flag rebuilds what it was used for ----
 
@@ -110,11 +123,42 @@ $(LIB): $(LIB_OBJECTS)
 $(BUILD)/kaloss: $(BUILD)/user/main.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-install: all
-	install -D -m 0755 $(BUILD)/kaloss $(DESTDIR)$(PREFIX)/sbin/kaloss
+# ---- manual pages and completions: the options in them come from the program's own help ----
+
+$(HELP): $(BUILD)/help/%: $(BUILD)/kaloss
+	@mkdir -p $(@D)
+	$< $* --help > $@
+
+$(FILLED): $(BUILD)/%: % $(HELP) scripts/fill.awk
+	@mkdir -p $(@D)
+	awk -f scripts/fill.awk $(HELP) $< > $@
+
+# ---- installing ----
+
+# MODE:SOURCE:DESTINATION of each file.
+INSTALLED := 0755:$(BUILD)/kaloss:$(SBINDIR)/kaloss \
+	$(foreach p,$(MAN_PAGES),0644:$(BUILD)/$p:$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$(notdir $p)) \
+	0644:$(BUILD)/completion/kaloss.bash:$(BASH_COMPLETION_DIR)/kaloss \
+	0644:$(BUILD)/completion/_kaloss:$(ZSH_COMPLETION_DIR)/_kaloss \
+	0644:$(BUILD)/completion/kaloss.fish:$(FISH_COMPLETION_DIR)/kaloss.fish \
+	0644:$(BUILD)/README.md:$(DOCDIR)/README.md \
+	$(foreach d,$(wildcard docs/*),0644:$d:$(DOCDIR)/$(notdir $d))
+
+# What is beside docs/ in the tree is beside its pages where they are installed.
+$(BUILD)/README.md: README.md
+	sed 's|](docs/|](|g' $< > $@
+
+define install_file
+install -D -m $(word 1,$1) $(word 2,$1) $(DESTDIR)$(word 3,$1)
+
+endef
+
+install: all $(BUILD)/README.md
+	$(foreach file,$(INSTALLED),$(call install_file,$(subst :, ,$(file))))
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss
+	rm -f $(foreach file,$(INSTALLED),$(DESTDIR)$(word 3,$(subst :, ,$(file))))
+	[ ! -d $(DESTDIR)$(DOCDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf $(BUILD)
@@ -162,6 +206,9 @@ $(BUILD)/tests/history/chance: $(BUILD)/tests/history/chance.o $(BUILD)/tests/un
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/net/listen: $(BUILD)/tests/net/listen.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/package/same-default: $(BUILD)/tests/package/same_default.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 # Generators of captures for tests of `diagnose`.

@@ -46,7 +46,7 @@ command_of() {
   html) command=(tests/report/html.sh) ;;
   bench) command=(tests/bench/self_test.sh) ;;
   *)
-    for t in tests/captures/"$1".sh tests/net/"$1".sh; do
+    for t in tests/captures/"$1".sh tests/net/"$1".sh tests/package/"$1".sh; do
       [ ! -e "$t" ] || command=("$t")
     done
     ;;
@@ -93,12 +93,12 @@ count() {
 
 alone=(lint unit kernel sessions soak)
 lanes=("exact no_false_loss nothing_left bad_input syslog bench"
-  "check why lab html evidence_host build usage study damage pairs pair history fuzz")
+  "check why lab html evidence_host build options usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done
 # Whatever is there and named nowhere would be left out without a word.
-for t in tests/captures/*.sh tests/net/*.sh; do
+for t in tests/captures/*.sh tests/net/*.sh tests/package/*.sh; do
   t=$(basename "$t" .sh)
   [ "$t" = lib ] || [[ " ${alone[*]} ${lanes[*]} " == *" $t "* ]] || lanes[1]+=" $t"
 done
