@@ -15,7 +15,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
-SBINDIR ?= $(PREFIX)/sbin
+BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/kaloss
 BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
@@ -42,7 +42,7 @@ ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 LDFLAGS += -fsanitize=address,undefined
 endif
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iinclude -Ibpf \
-	-idirafter $(ARCH_INCLUDE)
+	-idirafter $(ARCH_INCLUDE) -ffile-prefix-map=$(CURDIR)=.
 
 LIB_SOURCES := $(sort $(wildcard user/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -136,7 +136,7 @@ $(FILLED): $(BUILD)/%: % $(HELP) scripts/fill.awk
 # ---- installing ----
 
 # MODE:SOURCE:DESTINATION of each file.
-INSTALLED := 0755:$(BUILD)/kaloss:$(SBINDIR)/kaloss \
+INSTALLED := 0755:$(BUILD)/kaloss:$(BINDIR)/kaloss \
 	$(foreach p,$(MAN_PAGES),0644:$(BUILD)/$p:$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$(notdir $p)) \
 	0644:$(BUILD)/completion/kaloss.bash:$(BASH_COMPLETION_DIR)/kaloss \
 	0644:$(BUILD)/completion/_kaloss:$(ZSH_COMPLETION_DIR)/_kaloss \
