@@ -18,6 +18,8 @@ DESTDIR ?=
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/kaloss
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETION_DIR ?= $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETION_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -142,7 +144,13 @@ INSTALLED := 0755:$(BUILD)/kaloss:$(BINDIR)/kaloss \
 	0644:$(BUILD)/completion/_kaloss:$(ZSH_COMPLETION_DIR)/_kaloss \
 	0644:$(BUILD)/completion/kaloss.fish:$(FISH_COMPLETION_DIR)/kaloss.fish \
 	0644:$(BUILD)/README.md:$(DOCDIR)/README.md \
-	$(foreach d,$(wildcard docs/*),0644:$d:$(DOCDIR)/$(notdir $d))
+	$(foreach d,$(wildcard docs/*),0644:$d:$(DOCDIR)/$(notdir $d)) \
+	$(foreach u,$(wildcard systemd/*.service),0644:$u:$(UNITDIR)/$(notdir $u)) \
+	$(foreach c,$(wildcard systemd/*.conf),0644:$c:$(DOCDIR)/examples/$(notdir $c))
+
+# Belongs to who edits it: neither overwritten nor, if it was changed, taken away.
+CONFIG := $(wildcard conf/kaloss.conf)
+INSTALLED_CONFIG := $(DESTDIR)$(SYSCONFDIR)/kaloss.conf
 
 # What is beside docs/ in the tree is beside its pages where they are installed.
 $(BUILD)/README.md: README.md
@@ -155,10 +163,18 @@ endef
 
 install: all $(BUILD)/README.md
 	$(foreach file,$(INSTALLED),$(call install_file,$(subst :, ,$(file))))
+	for unit in $(filter %.service,$(INSTALLED)); do \
+		sed -i 's|^ExecStart=[^ ]*|ExecStart=$(BINDIR)/kaloss|' $(DESTDIR)$${unit##*:}; \
+	done
+	[ -z "$(CONFIG)" ] || [ -e $(INSTALLED_CONFIG) ] || \
+		install -D -m 0644 $(CONFIG) $(INSTALLED_CONFIG)
 
 uninstall:
 	rm -f $(foreach file,$(INSTALLED),$(DESTDIR)$(word 3,$(subst :, ,$(file))))
-	[ ! -d $(DESTDIR)$(DOCDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DOCDIR)
+	for directory in $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR); do \
+		[ ! -d $$directory ] || rmdir --ignore-fail-on-non-empty $$directory; \
+	done
+	[ -z "$(CONFIG)" ] || ! cmp -s $(CONFIG) $(INSTALLED_CONFIG) || rm $(INSTALLED_CONFIG)
 
 clean:
 	rm -rf $(BUILD)

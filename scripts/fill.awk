@@ -137,7 +137,8 @@ function write_mdoc(verb, name) {
 }
 
 function write_keys(verb, name) {
-	print ".It Cm " name mdoc_argument(arguments[verb, name])
+	print ".It Cm " name " No =" (arguments[verb, name] == "" ? " Cm yes Ns | Ns Cm no" \
+								 : mdoc_argument(arguments[verb, name]))
 	mdoc_text(texts[verb, name])
 }
 
@@ -224,7 +225,7 @@ function write_bash_value(verb, name,    argument, kind) {
 
 function write_option(form, verb, name) {
 	# What only the command line has.
-	if (form == "keys" && name ~ /^(help|config)$/)
+	if (form == "keys" && name ~ /^(help|config|check-config)$/)
 		return
 	if (form == "mdoc")
 		write_mdoc(verb, name)

@@ -13,7 +13,7 @@ packages=(
   libcriterion-dev libclang-rt-14-dev clang-format clang-tidy
   iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema snmp bsdutils chromium-headless-shell
-  man-db mandoc zsh fish
+  man-db mandoc zsh fish debhelper dpkg-dev lintian
 )
 
 missing=()

@@ -92,7 +92,7 @@ count() {
 }
 
 alone=(lint unit kernel sessions soak)
-lanes=("exact no_false_loss nothing_left bad_input syslog bench"
+lanes=("exact no_false_loss nothing_left bad_input syslog package bench"
   "check why lab html evidence_host build options usage study damage pairs pair history fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"

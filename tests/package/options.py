@@ -178,13 +178,28 @@ def check_pages(table):
         want = [o.item() for o in options] + ["--version Print the version."]
         for reader, text in zip(("mandoc", "man"), rendered("%s/man/kaloss-%s.1" % (BUILD, verb))):
             same("kaloss-%s(1) has the options, by %s" % (verb, reader), items(text), want)
+    if os.path.exists(BUILD + "/man/kaloss.conf.5"):
+        check_keys(table["watch"])
+
+
+def check_keys(options):
+    """kaloss.conf(5) and the file that is installed: what is not for the command line only."""
+    own = [o for o in options if o.name not in ("config", "check-config", "help")]
+    for reader, text in zip(("mandoc", "man"), rendered(BUILD + "/man/kaloss.conf.5")):
+        same("kaloss.conf(5) has the keys, by %s" % reader,
+             re.findall(r"^ {5}([a-z-]+ = \S+)", text, re.M),
+             ["%s = %s" % (o.name, o.argument or "yes|no") for o in own])
+    if os.path.exists("conf/kaloss.conf"):
+        with open("conf/kaloss.conf") as f:
+            same("the installed kaloss.conf shows them all",
+                 re.findall(r"^#?([a-z-]+) = ", f.read(), re.M), [o.name for o in own])
 
 
 def check_words(table):
     """What pages and documents call an option is one."""
     known = {o.name for options in table.values() for o in options} | {"version"}
-    # Of scripts/ and tests/.
-    known |= {"no-skips"}
+    # Of tests/run.sh and of systemctl.
+    known |= {"no-skips", "now"}
     wrong = []
     texts = {p: open(p).read() for p in ["README.md"] + glob.glob("docs/*.md")}
     for page in glob.glob(BUILD + "/man/*.[1-8]"):
