@@ -91,7 +91,8 @@ all: $(BUILD)/kaloss $(FILLED)
 $(shell mkdir -p $(BUILD))
 FLAGS := $(BUILD)/flags
 FLAGS_NOW := $(CC) $(CLANG) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(ALL_LDLIBS) $(BPF_CFLAGS)
-ifneq ($(file < $(FLAGS)),$(FLAGS_NOW))
+# (strip: make 4.3 leaves the newline at the file's end when it moves its buffer meanwhile.)
+ifneq ($(strip $(file < $(FLAGS))),$(strip $(FLAGS_NOW)))
 .PHONY: $(FLAGS)
 endif
 $(FLAGS):
