@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 #   make            build/kaloss
-#   make install    DESTDIR= PREFIX=/usr/local
+#   make install    DESTDIR= PREFIX=/usr/local, and the directories below; make uninstall
 #   make test       every test (as root; without it, the kernel tests are skipped and say so)
 #   make lint       clang-tidy, include directions, formatting
 #   make format     clang-format over the tree
@@ -17,6 +17,14 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/kaloss
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+BASH_COMPLETION_DIR ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETION_DIR ?= $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETION_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CC = gcc
 CLANG ?= clang
 BPFTOOL ?= $(shell command -v bpftool || echo /usr/sbin/bpftool)
@@ -38,7 +46,7 @@ ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-
 LDFLAGS += -fsanitize=address,undefined
 endif
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Iinclude -Ibpf \
-	-idirafter $(ARCH_INCLUDE)
+	-idirafter $(ARCH_INCLUDE) -ffile-prefix-map=$(CURDIR)=.
 
 LIB_SOURCES := $(sort $(wildcard user/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -48,6 +56,12 @@ SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h
 PAGE := $(BUILD)/html_page.h
 PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js view.js table.js \
 	main.js selftest.js)
+
+# What says which options there are.
+VERBS := watch diagnose check
+HELP := $(VERBS:%=$(BUILD)/help/%)
+MAN_PAGES := $(sort $(wildcard man/*.[1-8]))
+FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
 
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
@@ -65,7 +79,8 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
-	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(FAULTS)
+	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(FAULTS) \
+	$(BUILD)/tests/package/same-default
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak soak-day service-hour sanitized-tools test-tools \
@@ -73,14 +88,15 @@ FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/kaloss
+all: $(BUILD)/kaloss $(FILLED)
 
 # ---- a changed flag rebuilds what it was used for ----
 
 $(shell mkdir -p $(BUILD))
 FLAGS := $(BUILD)/flags
 FLAGS_NOW := $(CC) $(CLANG) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(ALL_LDLIBS) $(BPF_CFLAGS)
-ifneq ($(file < $(FLAGS)),$(FLAGS_NOW))
+# (strip: make 4.3 leaves the newline at the file's end when it moves its buffer meanwhile.)
+ifneq ($(strip $(file < $(FLAGS))),$(strip $(FLAGS_NOW)))
 .PHONY: $(FLAGS)
 endif
 $(FLAGS):
@@ -114,21 +130,56 @@ $(LIB): $(LIB_OBJECTS)
 $(BUILD)/kaloss: $(BUILD)/user/main.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
-EXAMPLES := $(DESTDIR)$(PREFIX)/share/doc/kaloss/examples
+# ---- manual pages and completions: the options in them come from the program's own help ----
 
-# (The service's options are yours: cp …/examples/kaloss.conf /etc/kaloss.conf.)
-install: all
-	install -D -m 0755 $(BUILD)/kaloss $(DESTDIR)$(PREFIX)/sbin/kaloss
-	install -d $(UNIT_DIR) $(EXAMPLES)
-	sed 's|/usr/local/sbin/|$(PREFIX)/sbin/|' systemd/kaloss.service > $(UNIT_DIR)/kaloss.service
-	chmod 0644 $(UNIT_DIR)/kaloss.service
-	install -m 0644 conf/kaloss.conf systemd/tap.conf systemd/snmp.conf $(EXAMPLES)
+$(HELP): $(BUILD)/help/%: $(BUILD)/kaloss
+	@mkdir -p $(@D)
+	$< $* --help > $@
+
+$(FILLED): $(BUILD)/%: % $(HELP) scripts/fill.awk
+	@mkdir -p $(@D)
+	awk -f scripts/fill.awk $(HELP) $< > $@
+
+# ---- installing ----
+
+# MODE:SOURCE:DESTINATION of each file.
+INSTALLED := 0755:$(BUILD)/kaloss:$(BINDIR)/kaloss \
+	$(foreach p,$(MAN_PAGES),0644:$(BUILD)/$p:$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$(notdir $p)) \
+	0644:$(BUILD)/completion/kaloss.bash:$(BASH_COMPLETION_DIR)/kaloss \
+	0644:$(BUILD)/completion/_kaloss:$(ZSH_COMPLETION_DIR)/_kaloss \
+	0644:$(BUILD)/completion/kaloss.fish:$(FISH_COMPLETION_DIR)/kaloss.fish \
+	0644:$(BUILD)/README.md:$(DOCDIR)/README.md \
+	$(foreach d,SECURITY.md $(wildcard docs/*.*),0644:$d:$(DOCDIR)/$(notdir $d)) \
+	$(foreach u,$(wildcard systemd/*.service),0644:$u:$(UNITDIR)/$(notdir $u)) \
+	$(foreach c,$(wildcard systemd/*.conf),0644:$c:$(DOCDIR)/examples/$(notdir $c))
+
+# Belongs to who edits it: neither overwritten nor, if it was changed, taken away.
+CONFIG := $(wildcard conf/kaloss.conf)
+INSTALLED_CONFIG := $(DESTDIR)$(SYSCONFDIR)/kaloss.conf
+
+# What is beside docs/ in the tree is beside its pages where they are installed.
+$(BUILD)/README.md: README.md
+	sed 's|](docs/|](|g' $< > $@
+
+define install_file
+install -D -m $(word 1,$1) $(word 2,$1) $(DESTDIR)$(word 3,$1)
+
+endef
+
+install: all $(BUILD)/README.md
+	$(foreach file,$(INSTALLED),$(call install_file,$(subst :, ,$(file))))
+	for unit in $(filter %.service,$(INSTALLED)); do \
+		sed -i 's|^ExecStart=[^ ]*|ExecStart=$(BINDIR)/kaloss|' $(DESTDIR)$${unit##*:}; \
+	done
+	[ -z "$(CONFIG)" ] || [ -e $(INSTALLED_CONFIG) ] || \
+		install -D -m 0644 $(CONFIG) $(INSTALLED_CONFIG)
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/kaloss $(UNIT_DIR)/kaloss.service
-	rm -f $(addprefix $(EXAMPLES)/,kaloss.conf tap.conf snmp.conf)
-	-rmdir $(EXAMPLES) $(EXAMPLES:/examples=) 2>/dev/null
+	rm -f $(foreach file,$(INSTALLED),$(DESTDIR)$(word 3,$(subst :, ,$(file))))
+	for directory in $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR); do \
+		[ ! -d $$directory ] || rmdir --ignore-fail-on-non-empty $$directory; \
+	done
+	[ -z "$(CONFIG)" ] || ! cmp -s $(CONFIG) $(INSTALLED_CONFIG) || rm $(INSTALLED_CONFIG)
 
 clean:
 	rm -rf $(BUILD)
@@ -176,6 +227,9 @@ $(BUILD)/tests/history/chance: $(BUILD)/tests/history/chance.o $(BUILD)/tests/un
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/net/listen: $(BUILD)/tests/net/listen.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/package/same-default: $(BUILD)/tests/package/same_default.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 # Generators of captures for tests of `diagnose`.

@@ -15,6 +15,7 @@ packages=(
   python3 python3-jsonschema python3-seccomp snmp bsdutils systemd chromium-headless-shell
   prometheus curl
   qemu-system-x86 busybox-static kmod xz-utils
+  man-db mandoc zsh fish debhelper dpkg-dev lintian
 )
 
 missing=()

@@ -49,13 +49,23 @@ done)
 check "each header would rebuild something${unused:+, but not $unused}" [ -z "$unused" ]
 build BUILD=out CFLAGS='-O1 -g'
 check "a changed flag rebuilds" [ "$(compiled)" -gt 10 ]
+# Where it is installed there was something before.
+mkdir -p root/usr/share/doc/other root/usr/share/man/man1
+echo kept | tee root/usr/share/doc/other/README root/usr/share/man/man1/other.1 >/dev/null
+files() { (cd root && find . -type f -o -type l | sort); }
+before=$(files)
 check "make install DESTDIR= PREFIX=" build BUILD=out CFLAGS='-O1 -g' install DESTDIR="$WORK/root" PREFIX=/usr
-check "installs the program" [ -x "$WORK/root/usr/sbin/kaloss" ]
-check "installs the service, which starts that program" grep -q '^ExecStart=/usr/sbin/kaloss ' \
-  "$WORK/root/usr/lib/systemd/system/kaloss.service"
-check "installs the example of its options" [ -s "$WORK/root/usr/share/doc/kaloss/examples/kaloss.conf" ]
-build BUILD=out CFLAGS='-O1 -g' uninstall DESTDIR="$WORK/root" PREFIX=/usr
-check "make uninstall leaves nothing" [ -z "$(find "$WORK/root" -type f)" ]
+check "installs the program" [ -x "$WORK/root/usr/bin/kaloss" ]
+check "and the service, which starts that program" grep -q '^ExecStart=/usr/bin/kaloss ' \
+  root/usr/lib/systemd/system/kaloss.service
+check "and a page for each verb" [ "$(find root/usr/share/man/man1 -name 'kaloss*.1' -size +1k | wc -l)" -eq 4 ]
+check "and completions" [ "$(find root -path '*completion*' -type f -o -path '*site-functions*' -type f | wc -l)" -eq 3 ]
+check "and the documents, whose links lead there" bash -c '
+  cd root/usr/share/doc/kaloss && for link in $(grep -ohE "\]\([a-z.]+\)" *.md | tr -d "]()"); do
+    [ -e "$link" ] || { echo "      no $link" && exit 1; }
+  done'
+check "make uninstall" build BUILD=out CFLAGS='-O1 -g' uninstall DESTDIR="$WORK/root" PREFIX=/usr
+check "takes away all of it and nothing else" [ "$(files)" = "$before" ]
 check "include directions" build include-directions
 echo '#include <bpf/libbpf.h>' >>user/core/tally.h
 check "a crossed border is found" bash -c "! make --no-print-directory include-directions >/dev/null 2>&1"

@@ -47,7 +47,7 @@ command_of() {
   html) command=(tests/report/html.sh) ;;
   bench) command=(tests/bench/self_test.sh) ;;
   *)
-    for t in tests/captures/"$1".sh tests/net/"$1".sh tests/faults/"$1".sh; do
+    for t in tests/captures/"$1".sh tests/net/"$1".sh tests/faults/"$1".sh tests/package/"$1".sh; do
       [ ! -e "$t" ] || command=("$t")
     done
     ;;
@@ -94,12 +94,12 @@ count() {
 
 alone=(lint unit kernel kernels sessions soak)
 lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench interfaces clocks"
-  "check metrics why lab html evidence_host build usage study damage pairs pair history fuzz faults soak_day")
+  "check metrics why lab html evidence_host build package options usage study damage pairs pair history fuzz faults soak_day")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done
 # Whatever is there and named nowhere would be left out without a word.
-for t in tests/captures/*.sh tests/net/*.sh tests/faults/*.sh; do
+for t in tests/captures/*.sh tests/net/*.sh tests/faults/*.sh tests/package/*.sh; do
   t=$(basename "$t" .sh)
   [ "$t" = lib ] || [[ " ${alone[*]} ${lanes[*]} " == *" $t "* ]] || lanes[1]+=" $t"
 done

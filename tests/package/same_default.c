@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is what the help calls a default the default?
+ *
+ *   same-default VERB OPTION VALUE [OPTION [VALUE]]…
+ *
+ * parses VERB's command line with and without the first OPTION and says "equal" or "differs"; what
+ * follows it is given both times.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+enum {
+	WORDS_MAX = 32
+};
+
+static unsigned mask_of(const char *verb)
+{
+	if (!strcmp(verb, "watch"))
+		return KL_VERB_WATCH;
+	if (!strcmp(verb, "check"))
+		return KL_VERB_CHECK;
+	return strcmp(verb, "diagnose") ? 0 : KL_VERB_DIAGNOSE;
+}
+
+/* All of the result is compared, so all of it is written before, padding included. */
+static int parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret)
+{
+	struct kl_error err = {};
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = kl_options_parse(verb, argc, argv, ret, &err);
+	if (r)
+		fprintf(stderr, "same-default: %s\n", err.text);
+	/* What was given is no setting. */
+	ret->live_only = NULL;
+	ret->argc = 0;
+	memset(ret->given, 0, sizeof(ret->given));
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct kl_verb verb = { .name = argc > 1 ? argv[1] : "" };
+	char *words[WORDS_MAX] = { argv[1], "--access", "kl-a", "--cucm", "kl-b" };
+	struct kl_options without, with;
+	int count = 5;
+
+	verb.mask = mask_of(verb.name);
+	if (argc < 4 || argc + 2 >= WORDS_MAX || !verb.mask) {
+		fprintf(stderr, "usage: same-default VERB OPTION VALUE [OPTION [VALUE]]...\n");
+		return 2;
+	}
+	for (int i = 4; i < argc; i++)
+		words[count++] = argv[i];
+	if (parse(&verb, count, words, &without))
+		return 2;
+	words[count++] = argv[2];
+	words[count++] = argv[3];
+	if (parse(&verb, count, words, &with))
+		return 2;
+	puts(memcmp(&without, &with, sizeof(with)) ? "differs" : "equal");
+	return 0;
+}
