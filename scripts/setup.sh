@@ -8,10 +8,10 @@ packages=(
   # to build
   make gcc clang llvm bpftool pkg-config libc6-dev linux-libc-dev
   libbpf-dev libelf-dev zlib1g-dev libmnl-dev libjansson-dev uthash-dev libpcap-dev
-  libsnmp-dev libnftables-dev
+  libsnmp-dev libnftables-dev libsqlite3-dev
   # to test
   libcriterion-dev libclang-rt-14-dev clang-format clang-tidy
-  iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
+  sqlite3 iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema snmp bsdutils chromium-headless-shell
 )
 

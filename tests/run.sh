@@ -38,6 +38,7 @@ command_of() {
   lint) command=(make --no-print-directory --keep-going -j2 lint) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
+  kills) command=("$BUILD/tests/history/kills") ;;
   kernel) command=("$BUILD/tests/kernel/same-verdict" tests/fuzz/corpus) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
@@ -93,7 +94,7 @@ count() {
 
 alone=(lint unit kernel sessions soak)
 lanes=("exact no_false_loss nothing_left bad_input syslog bench"
-  "check why lab html evidence_host build usage study damage pairs pair history fuzz")
+  "check why lab html evidence_host build usage study damage pairs pair history kills kept fuzz")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done
