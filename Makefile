@@ -32,7 +32,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng sqlite3
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
@@ -74,10 +74,11 @@ FAULTS := $(addprefix $(BUILD)/tests/faults/,fail.so clock.so)
 FUZZERS := capture session syslog trap trace
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
-	$(BUILD)/tests/history/chance \
+	$(BUILD)/tests/history/chance $(BUILD)/tests/history/kills \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
-	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/read-capture \
+	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/make-history \
+	$(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
 	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(FAULTS) \
 	$(BUILD)/tests/package/same-default
@@ -223,7 +224,11 @@ $(BUILD)/tests/pair/truth: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/pair/*.c
 $(BUILD)/tests/net/host-evidence: $(BUILD)/tests/net/host_evidence.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-$(BUILD)/tests/history/chance: $(BUILD)/tests/history/chance.o $(BUILD)/tests/unit/scene.o $(LIB)
+$(BUILD)/tests/history/chance: $(addprefix $(BUILD)/tests/,history/chance.o unit/scene.o unit/kept.o) \
+		$(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/history/kills: $(BUILD)/tests/history/kills.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/net/listen: $(BUILD)/tests/net/listen.o $(LIB)
@@ -273,6 +278,9 @@ $(BUILD)/tests/bench/session-cost: $(BUILD)/tests/bench/session_cost.o $(BUILD)/
 $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/tests/packets/packets.o \
 		$(BUILD)/tests/packets/pcap_writer.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
+
+$(BUILD)/tests/bench/make-history: $(BUILD)/tests/bench/make_history.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/bench/read-capture: $(BUILD)/tests/bench/read_capture.o $(BUILD)/tests/packets/packets.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
@@ -337,7 +345,7 @@ format:
 
 # Data flows one way: the headers and the core know neither the sources' libraries nor the reports.
 include-directions:
-	@! grep -nE '#include.*(bpf/libbpf|bpf/bpf|pcap|libmnl|jansson|report/|source/|cli/)' \
+	@! grep -nE '#include.*(bpf/libbpf|bpf/bpf|pcap|libmnl|jansson|sqlite3|report/|source/|cli/|history/)' \
 		include/kaloss/*.h $(wildcard user/core/*.[ch]) || { \
 		echo "include-directions: the lines above cross a border (docs/design.md)" >&2; exit 1; }
 	@! grep -lE '#include.*(bpf/libbpf|bpf/bpf\.h)' $(wildcard user/*/*.[ch] user/*.c) | \
@@ -350,8 +358,11 @@ include-directions:
 		grep -v '^user/report/metrics_http.c' || { \
 		echo "include-directions: only user/report/metrics_http.c may include libmicrohttpd" >&2; \
 		exit 1; }
-	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch]) || { \
-		echo "include-directions: sources do not know reports" >&2; exit 1; }
+	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch] user/history/*.[ch]) || { \
+		echo "include-directions: sources and histories do not know reports" >&2; exit 1; }
+	@! grep -lE '#include.*sqlite3' $(wildcard user/*/*.[ch] user/*.c) | \
+		grep -v '^user/history/' || { \
+		echo "include-directions: only user/history/ may include SQLite" >&2; exit 1; }
 
 -include $(LIB_OBJECTS:.o=.d) $(BUILD)/user/main.d $(wildcard $(BUILD)/bpf/*.d)
 -include $(patsubst %.c,$(BUILD)/%.d,$(wildcard tests/*/*.c))

@@ -9,9 +9,10 @@ packages=(
   make gcc clang llvm bpftool pkg-config libc6-dev linux-libc-dev
   libbpf-dev libelf-dev zlib1g-dev libmnl-dev libjansson-dev uthash-dev libpcap-dev
   libsnmp-dev libnftables-dev libmicrohttpd-dev libinih-dev libsystemd-dev libcap-ng-dev
+  libsqlite3-dev
   # to test
   libcriterion-dev libclang-rt-14-dev clang-format clang-tidy
-  iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
+  sqlite3 iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema python3-seccomp snmp bsdutils systemd chromium-headless-shell
   prometheus curl
   qemu-system-x86 busybox-static kmod xz-utils

@@ -38,6 +38,7 @@ command_of() {
   lint) command=(make --no-print-directory --keep-going -j2 lint) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
+  kills) command=("$BUILD/tests/history/kills") ;;
   kernel) command=(tests/kernels/parity.sh) ;;
   kernels) command=(scripts/kernels.sh -- parity) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
@@ -93,8 +94,8 @@ count() {
 }
 
 alone=(lint unit kernel kernels sessions soak)
-lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench interfaces clocks"
-  "check metrics why lab html evidence_host build package options usage study damage pairs pair history fuzz faults soak_day")
+lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench interfaces clocks kept"
+  "check metrics why lab html evidence_host build package options usage study damage pairs pair history kills fuzz faults soak_day")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done

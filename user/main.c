@@ -23,7 +23,8 @@ static const struct kl_verb verbs[] = {
 			"Says what is lost, where, why, and what to do: looks at the traffic for "
 			"a while, or reads\n"
 			"one capture or two from both ends (--access-capture FILE, "
-			"--cucm-capture FILE).",
+			"--cucm-capture FILE), or what `kaloss watch --history FILE` kept\n"
+			"(--history FILE).",
 		.usage = "kaloss diagnose --access IF[,IF...] --cucm IF[,IF...] [--for 5m] "
 			 "[options]",
 		.mask = KL_VERB_DIAGNOSE,

@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/scene.h"
+#include "../unit/kept.h"
 
 enum {
 	COUNT = 1000,
 	EXCHANGES = 3000, /* of one history, about */
 	BURSTS = 200,
+	KEEP_EVERY = 10,
 };
 
 /* ---- Losses by chance ---- */
@@ -320,12 +321,36 @@ static void add_others(struct history *h)
 	}
 }
 
+/* Of some, what was kept of them must come to the same. */
+static struct kept kept;
+static uint64_t kept_count, kept_different;
+
 static void begin(struct history *h, uint64_t seed, double most)
 {
 	*h = (struct history){};
 	scene_init(&h->s, seed, fate, h);
+	if (seed % KEEP_EVERY == 0)
+		kept_begin(&kept, &h->s);
 	set_phones(h);
 	set_chance(&h->s, &h->noise, h->phones, h->duration_ns, most);
+}
+
+static void conclude(struct history *h, uint64_t seed)
+{
+	bool is_kept = h->s.history;
+	unsigned different;
+
+	if (is_kept)
+		kept_end(&kept);
+	scene_conclude(&h->s);
+	if (!is_kept)
+		return;
+	different = kept_compare(&kept);
+	if (different)
+		fprintf(stderr, "seed %llu: %u differences\n", (unsigned long long)seed, different);
+	kept_count++;
+	kept_different += different > 0;
+	kept_done(&kept);
 }
 
 static void by_chance_alone(struct history *h, uint64_t seed)
@@ -339,7 +364,7 @@ static void by_chance_alone(struct history *h, uint64_t seed)
 	live(h);
 	add_removals(h);
 	add_others(h);
-	scene_conclude(&h->s);
+	conclude(h, seed);
 }
 
 /* ---- With a true cause ---- */
@@ -505,7 +530,7 @@ static void try_truth(const struct truth *t, uint64_t first, uint64_t count, boo
 		live(&h);
 		if (t->after)
 			t->after(&h);
-		scene_conclude(&h.s);
+		conclude(&h, seed);
 		f = scene_finding(&h.s, t->cause);
 		any += f != NULL;
 		high += f && f->confidence == KL_CONFIDENCE_HIGH;
@@ -537,6 +562,7 @@ int main(int argc, char **argv)
 {
 	bool verbose = argc > 1 && !strcmp(argv[1], "-v");
 	uint64_t count, first;
+	char text[200];
 
 	argv += verbose;
 	argc -= verbose;
@@ -545,6 +571,9 @@ int main(int argc, char **argv)
 	try_chance(first, count, verbose);
 	for (int i = 0; i < TRUTHS; i++)
 		try_truth(&truths[i], first, count / 10 + 1, verbose);
+	snprintf(text, sizeof(text), "%llu were kept; %llu of them say something else when read",
+		 (unsigned long long)kept_count, (unsigned long long)kept_different);
+	expect(kept_count && !kept_different, text);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
 }

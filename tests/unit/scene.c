@@ -105,6 +105,13 @@ static struct kl_story story_of(const struct scene *s, const struct scene_phone 
 	};
 }
 
+static void tell_story(struct scene *s, const struct kl_story *story)
+{
+	must(kl_diagnosis_story(&s->d, story));
+	if (s->history)
+		kl_history_story(s->history, story, NULL);
+}
+
 static void tell_lost(struct scene *s, struct scene_phone *p, const struct scene_copy *c,
 		      uint32_t kind, int where)
 {
@@ -127,10 +134,13 @@ static void tell_lost(struct scene *s, struct scene_phone *p, const struct scene
 	if (where == KL_BETWEEN) {
 		s->d.total.kind[c->direction][kind].lost_between++;
 		must(kl_diagnosis_lost(&s->d, &lost));
+		if (s->history)
+			kl_history_lost(s->history, &lost,
+					lost.drop ? &s->d.evidence.drop.item[lost.drop - 1] : NULL);
 		return;
 	}
 	story.where = (enum kl_where)where;
-	must(kl_diagnosis_story(&s->d, &story));
+	tell_story(s, &story);
 }
 
 static bool is_before_near_side(const struct scene_copy *c, int fate)
@@ -165,7 +175,7 @@ uint64_t scene_send(struct scene *s, struct scene_phone *p, uint64_t time_ns, ui
 			story.inferred = unseen_ns && !before_ns;
 			story.late_ns = story.inferred ? time_ns - unseen_ns : 0;
 			story.gap_ns = before_ns ? time_ns - before_ns : 0;
-			must(kl_diagnosis_story(&s->d, &story));
+			tell_story(s, &story);
 			s->d.total.kind[direction][kind].sent++;
 			before_ns = time_ns;
 			if (fate != SCENE_DELIVERED)
@@ -192,6 +202,8 @@ void scene_exchange(struct scene *s, struct scene_phone *p, uint64_t time_ns)
 				      sip ? KL_SIP_REGISTER : KL_SCCP_KEEPALIVE, p->length, 0);
 
 	p->session->keepalives++;
+	if (s->tick && !(++s->exchanged % SCENE_TICK))
+		s->tick(s->tick_arg);
 	if (!came_ns)
 		return;
 	came_ns = scene_send(s, p, came_ns + 2 * SCENE_MS, KL_TO_PHONE,
@@ -221,7 +233,7 @@ void scene_end(struct scene *s, struct scene_phone *p, uint64_t time_ns, enum kl
 		.usual_ttl = usual_ttl,
 	};
 
-	must(kl_diagnosis_story(&s->d, &story));
+	tell_story(s, &story);
 }
 
 void scene_removal(struct scene *s, uint64_t time_ns, enum kl_mac_happening happening,

@@ -8,6 +8,7 @@
 
 #include "core/diagnosis.h"
 #include "core/findings.h"
+#include "history/history.h"
 #include "util/duration.h"
 
 #define SCENE_MS 1000000ULL
@@ -16,6 +17,7 @@
 
 enum {
 	SCENE_PHONES = 256,
+	SCENE_TICK = 500,
 	SCENE_DELIVERED = KL_WHERES, /* a fate, beside enum kl_where */
 };
 
@@ -49,7 +51,12 @@ struct scene {
 	enum kl_idle_known idle_known;
 	size_t drop; /* of the next loss between, as in struct kl_lost */
 	scene_fate fate;
-	void *arg; /* of the fate */
+	void *arg;		    /* of the fate */
+	struct kl_history *history; /* is told of stories and losses, too; NULL: none is */
+	/* Every SCENE_TICK exchanges, where there is one. */
+	void (*tick)(void *arg);
+	void *tick_arg;
+	uint32_t exchanged;
 	uint64_t random;
 	uint64_t lost[KL_WHERES]; /* copies */
 	struct kl_finding finding[KL_CAUSES];

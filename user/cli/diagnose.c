@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* kaloss diagnose: one shot, from interfaces or from captures. */
+/* kaloss diagnose: one shot, from interfaces, from captures, or from a history. */
 #include "cli/diagnose.h"
 
 #include <errno.h>
@@ -32,5 +32,7 @@ int kl_diagnose_open(const char *path, FILE **ret)
 
 int kl_diagnose(const struct kl_options *o)
 {
+	if (o->history)
+		return kl_diagnose_history(o);
 	return o->live.interface_count[KL_ACCESS] ? kl_diagnose_live(o) : kl_diagnose_captures(o);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/config_file.h"
+#include "history/store.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -169,7 +170,7 @@ static int duration(const char *value, uint64_t min_ns, uint64_t max_ns, uint64_
 	int r = kl_parse_duration(value, ret);
 
 	if (r == -EINVAL)
-		return kl_fail(err, r, "%s is not a duration (such as 500ms, 10s, 5m or 2h)",
+		return kl_fail(err, r, "%s is not a duration (such as 500ms, 10s, 5m, 2h or 30d)",
 			       value[0] ? value : "an empty text");
 	if (r || *ret < min_ns || *ret > max_ns)
 		return kl_fail(err, -ERANGE, "%s is out of range", value);
@@ -296,6 +297,25 @@ static int set_poll_interval(struct kl_options *o, const char *value, struct kl_
 	return duration(value, KL_NS_PER_S, 86400 * KL_NS_PER_S, &o->poll.interval_ns, err);
 }
 
+static int set_keep(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 3600 * KL_NS_PER_S, 36500ULL * 86400 * KL_NS_PER_S, &o->keep_ns,
+			err);
+}
+
+static int set_since(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 36500ULL * 86400 * KL_NS_PER_S, &o->since_ns, err);
+}
+
+static int set_history_max_bytes(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (kl_parse_number(value, KL_STORE_BYTES_MIN, 1ULL << 50, &o->history_max_bytes))
+		return kl_fail(err, -EINVAL, "%s is not a number of bytes from %d on",
+			       value[0] ? value : "an empty text", KL_STORE_BYTES_MIN);
+	return 0;
+}
+
 static int set_complete(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	static const char *const names[] = { "access", "cucm", "both", NULL };
@@ -379,6 +399,14 @@ static const struct option_def options[] = {
 	  .help = "follow such files, like tail -F; with captures: read them" },
 	{ "cucm-trace", "FILE[,FILE...]", DIAGNOSE, MEMBER(traces),
 	  .help = "the call server's SDL or SDI traces: what its application received" },
+	{ "history", "FILE", TELLS, MEMBER(history),
+	  .help = "watch: keep what is found in this file; diagnose: say what it comes to" },
+	{ "keep", "DURATION", WATCH, .set = set_keep,
+	  .help = "what is older goes from the history; default 30d" },
+	{ "history-max-bytes", "N", WATCH, .set = set_history_max_bytes,
+	  .help = "of the history, with its WAL: what is oldest goes; default 1073741824" },
+	{ "since", "DURATION", DIAGNOSE, .set = set_since,
+	  .help = "how much of the history, back from its end; default 1h" },
 	{ "all-macs", NULL, TELLS | RELOADS, MEMBER(all_macs),
 	  .help = "tell of every MAC address, not of phones and servers only" },
 	{ "no-idle-time", NULL, TELLS | LIVE, MEMBER(live.no_idle),
@@ -654,5 +682,5 @@ void kl_options_help(const struct kl_verb *verb)
 			printf("  %-34s %.*s\n", left, (int)(end - line), line);
 		printf("  %-34s %s\n", left, line);
 	}
-	printf("\nA DURATION is 500ms, 10s, 5m or 2h.\n");
+	printf("\nA DURATION is 500ms, 10s, 5m, 2h or 30d.\n");
 }

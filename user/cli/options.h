@@ -44,6 +44,11 @@ struct kl_options {
 	const char *captures[KL_SIDES]; /* comma lists of files; NULL: none. Point into argv. */
 	const char *write_lost;		/* NULL: not asked for */
 	const char *traces;		/* of the call server; a comma list; NULL: none */
+	/* What watch keeps, and diagnose reads. NULL: none. */
+	const char *history;
+	uint64_t keep_ns;	    /* what is older goes; 0: not said */
+	uint64_t history_max_bytes; /* 0: not said */
+	uint64_t since_ns;	    /* 0: not said */
 	/* Evidence from outside; their addresses and files are NULL where not asked for. */
 	struct kl_trap_config trap;
 	struct kl_switch_poll_config poll;

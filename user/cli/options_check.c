@@ -24,6 +24,12 @@ static int check_records(const struct kl_options *o, struct kl_error *err)
 	if (o->format == KL_FORMAT_JSON || o->format == KL_FORMAT_HTML)
 		return kl_fail(err, -EINVAL, "--format %s is for diagnose (here: text or jsonl)",
 			       o->format == KL_FORMAT_JSON ? "json" : "html");
+	if (!o->history && (o->keep_ns || o->history_max_bytes))
+		return kl_fail(err, -EINVAL, "--%s is of use with --history only",
+			       o->keep_ns ? "keep" : "history-max-bytes");
+	if (o->history && o->output && !strcmp(o->output, o->history))
+		return kl_fail(err, -EINVAL, "--output and --history are the same file: %s",
+			       o->output);
 	return 0;
 }
 
@@ -72,11 +78,34 @@ static int check_no_captures(const struct kl_options *o, struct kl_error *err)
 	return 0;
 }
 
+/* What watch kept is all there is. */
+static int check_history(const struct kl_options *o, struct kl_error *err)
+{
+	if (o->live.interface_count[KL_ACCESS] || o->live.interface_count[KL_CUCM] ||
+	    o->captures[KL_ACCESS] || o->captures[KL_CUCM])
+		return kl_fail(err, -EINVAL,
+			       "either a history or interfaces or captures, not several of them");
+	if (o->live_only)
+		return kl_fail(err, -EINVAL, "--%s is for a run on interfaces, not for a history",
+			       o->live_only);
+	if (o->traces || o->syslog.files)
+		return kl_fail(err, -EINVAL, "--%s does not go with --history",
+			       o->traces ? "cucm-trace" : "syslog-file");
+	if (o->output && !strcmp(o->output, o->history))
+		return kl_fail(err, -EINVAL, "--output and --history are the same file: %s",
+			       o->output);
+	return check_no_captures(o, err);
+}
+
 static int check_diagnose(const struct kl_options *o, struct kl_error *err)
 {
 	bool live = o->live.interface_count[KL_ACCESS] || o->live.interface_count[KL_CUCM];
 	bool captures = o->captures[KL_ACCESS] || o->captures[KL_CUCM];
 
+	if (o->history)
+		return check_history(o, err);
+	if (o->since_ns)
+		return kl_fail(err, -EINVAL, "--since is of use with --history only");
 	if (live && captures)
 		return kl_fail(err, -EINVAL,
 			       "either interfaces (--access, --cucm) or captures, not both");
@@ -85,7 +114,7 @@ static int check_diagnose(const struct kl_options *o, struct kl_error *err)
 	if (!captures)
 		return kl_fail(err, -EINVAL,
 			       "--access-capture and --cucm-capture are missing (give one or "
-			       "both), or --access and --cucm for a live run");
+			       "both), or --access and --cucm for a live run, or --history");
 	if (o->live_only)
 		return kl_fail(err, -EINVAL, "--%s is for a run on interfaces, not for captures",
 			       o->live_only);

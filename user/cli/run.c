@@ -50,6 +50,13 @@ static void take_story(const struct kl_story *story, void *arg)
 	keep_error(w, w->handlers->story(w, story, drop));
 }
 
+static void take_leaving(const struct kl_session *session, void *arg)
+{
+	struct kl_run *w = arg;
+
+	w->handlers->leaves(w, session);
+}
+
 static void take_event(const struct kl_event *e, void *arg)
 {
 	const struct kl_payload_event *with = (const struct kl_payload_event *)e;
@@ -482,6 +489,7 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 		.sccp_missed = w->o->sccp_missed,
 		.two_sided = true,
 		.handler = take_story,
+		.leaves = w->handlers->leaves ? take_leaving : NULL,
 		.arg = w,
 	};
 	int r;

@@ -32,6 +32,8 @@ struct kl_run_handlers {
 	int (*ageing)(struct kl_run *run, const struct kl_ageing_evidence *a);
 	/* Each interval. The record holds what happened in it. */
 	int (*tick)(struct kl_run *run, const struct kl_report_tick *tick);
+	/* The last look at a session (struct kl_sessions_config). May be NULL. */
+	void (*leaves)(struct kl_run *run, const struct kl_session *session);
 	/* Ten times a second, after what came was handed over. May be NULL. */
 	int (*beat)(struct kl_run *run);
 	/* Every segment counts from here on; nothing more is opened that needs privileges. May be NULL. */

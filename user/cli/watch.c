@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kaloss watch: live, until stopped. */
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "cli/run.h"
 #include "cli/service.h"
 #include "cli/stop.h"
+#include "cli/watch_history.h"
 #include "core/metrics.h"
 #include "report/metrics_http.h"
 #include "report/report.h"
@@ -35,12 +37,20 @@ struct watch {
 	struct kl_reload reload;
 	struct kl_outlet *outlet;
 	struct kl_metrics metrics;
-	struct kl_metrics_http *http; /* NULL: not asked for */
+	struct kl_metrics_http *http;  /* NULL: not asked for */
+	struct kl_watch_history *kept; /* the same */
+	bool quiet;		       /* what is fetched for the history is told there only */
 };
 
 static struct watch *of(struct kl_run *run)
 {
 	return run->arg;
+}
+
+/* NULL: nothing is kept. */
+static struct kl_history *history_of(struct kl_run *run)
+{
+	return kl_watch_history_of(of(run)->kept);
 }
 
 /* What is written to, for a person. */
@@ -64,6 +74,8 @@ static int tell_story(struct kl_run *run, const struct kl_story *story, const st
 {
 	struct watch *w = of(run);
 
+	if (history_of(run))
+		kl_history_story(history_of(run), story, drop);
 	kl_metrics_story(&w->metrics, story);
 	return end_record(w, kl_report_story(&w->report, story, run->realtime_offset_ns, drop));
 }
@@ -73,6 +85,8 @@ static int tell_lost(struct kl_run *run, const struct kl_lost *lost, const struc
 	struct kl_loss record = kl_run_loss_record(run, lost, drop);
 	struct watch *w = of(run);
 
+	if (history_of(run))
+		kl_history_lost(history_of(run), lost, drop);
 	return end_record(w, w->report.format->loss(&w->report, &record));
 }
 
@@ -80,6 +94,8 @@ static int tell_mac(struct kl_run *run, const struct kl_mac_evidence *m)
 {
 	struct watch *w = of(run);
 
+	if (history_of(run))
+		kl_history_mac(history_of(run), m);
 	kl_metrics_mac(&w->metrics, m);
 	return end_record(w, w->report.format->mac(&w->report, m, run->realtime_offset_ns));
 }
@@ -88,6 +104,10 @@ static int tell_arp(struct kl_run *run, const struct kl_arp_conflict *c)
 {
 	struct watch *w = of(run);
 
+	if (history_of(run))
+		kl_history_arp(history_of(run), c);
+	if (w->quiet)
+		return 0;
 	return end_record(w, w->report.format->arp(&w->report, c, run->realtime_offset_ns));
 }
 
@@ -95,11 +115,34 @@ static int tell_alarm(struct kl_run *run, const struct kl_alarm *a)
 {
 	struct watch *w = of(run);
 
+	if (history_of(run))
+		kl_history_alarm(history_of(run), a);
 	if (!kl_alarm_is_unregistration(a))
 		return 0;
 	kl_metrics_unregistration(&w->metrics, a);
 	return end_record(w,
 			  w->report.format->unregistration(&w->report, a, run->realtime_offset_ns));
+}
+
+static int keep_ageing(struct kl_run *run, const struct kl_ageing_evidence *a)
+{
+	if (history_of(run))
+		kl_history_ageing(history_of(run), a);
+	return 0;
+}
+
+static void keep_leaving(struct kl_run *run, const struct kl_session *session)
+{
+	if (history_of(run))
+		kl_history_leaves(history_of(run), session);
+}
+
+/* ARP conflicts tell of themselves once, and count on. */
+static void keep_conflicts(struct kl_run *run)
+{
+	of(run)->quiet = true;
+	kl_inputs_conflicts(run->inputs);
+	of(run)->quiet = false;
 }
 
 static void measure_programs(struct kl_run *run, struct kl_metrics *m)
@@ -138,6 +181,9 @@ static int tell_tick(struct kl_run *run, const struct kl_report_tick *tick)
 {
 	struct watch *w = of(run);
 
+	if (history_of(run) && kl_history_is_due(history_of(run), run->now_ns))
+		keep_conflicts(run);
+	kl_watch_history_tick(w->kept, run, tick);
 	publish(w, tick);
 	kl_service_tick(run, tick);
 	return end_record(w, w->report.format->tick(&w->report, tick));
@@ -265,8 +311,11 @@ static int watch(struct watch *w)
 	struct kl_run *run = &w->run;
 	int r = kl_run(run);
 
-	if (!r)
+	if (!r) {
+		keep_conflicts(run);
+		kl_watch_history_end(w->kept, run);
 		r = run->error = summarize(w);
+	}
 	if (!r) {
 		r = wait_for_reader(w);
 		run->error = r == -ETIMEDOUT ? 0 : r;
@@ -290,46 +339,63 @@ static int open_http(struct watch *w)
 	return r;
 }
 
-struct threads {
+/* A thread has the capabilities of the one that starts it: so another one than this starts them. */
+struct start {
 	struct watch *w;
+	uint64_t keep; /* 1 << CAP_… */
+	int (*threads)(struct watch *w, struct kl_error *err);
 	struct kl_error err;
 	int r;
 };
 
-/* A thread has the capabilities of the one that starts it: here, none. */
-static void *start_unprivileged(void *arg)
+static void *start_with_less(void *arg)
 {
-	struct threads *t = arg;
-	struct watch *w = t->w;
+	struct start *s = arg;
 
-	t->r = kl_keep_capabilities(0, &t->err);
-	if (t->r)
-		return NULL;
-	t->r = kl_outlet_open(w->reload.fd, w->run.o->queue_bytes, &w->outlet);
-	if (t->r)
-		kl_set_error(&t->err, "%s", strerror(-t->r));
-	else
-		w->report.out = kl_outlet_file(w->outlet);
-	if (!t->r && w->http)
-		t->r = kl_metrics_http_start(w->http, &t->err);
+	s->r = kl_keep_capabilities(s->keep, &s->err) ?: s->threads(s->w, &s->err);
 	return NULL;
 }
 
-/* Threads that must not take the signals: those are blocked by now. */
-static int start_threads(struct watch *w)
+static int start_threads(struct start *s)
 {
-	struct threads t = { .w = w };
 	pthread_t starter;
-	int r = -pthread_create(&starter, NULL, start_unprivileged, &t);
+	int r = -pthread_create(&starter, NULL, start_with_less, s);
 
 	if (r) {
 		fprintf(stderr, "kaloss watch: a thread: %s\n", strerror(-r));
 		return r;
 	}
 	pthread_join(starter, NULL);
-	if (t.r)
-		fprintf(stderr, "kaloss watch: %s\n", t.err.text);
-	return t.r;
+	if (s->err.text[0])
+		fprintf(stderr, "kaloss watch: %s\n", s->err.text);
+	return s->r;
+}
+
+/* These must not take the signals: those are blocked by now. */
+static int start_output(struct watch *w, struct kl_error *err)
+{
+	int r = kl_outlet_open(w->reload.fd, w->run.o->queue_bytes, &w->outlet);
+
+	if (r)
+		return kl_fail(err, r, "%s", strerror(-r));
+	w->report.out = kl_outlet_file(w->outlet);
+	return w->http ? kl_metrics_http_start(w->http, err) : 0;
+}
+
+static int start_history(struct watch *w, struct kl_error *err)
+{
+	(void)err; /* it says what is wrong */
+	return kl_watch_history_open(w->run.o, &w->kept);
+}
+
+/* It asks the packet filter for its rules, and as root it may write where root was told to. */
+static int open_history(struct watch *w)
+{
+	struct start s = { .w = w,
+			   .keep = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_DAC_OVERRIDE,
+			   .threads = start_history };
+
+	return w->run.o->history ? start_threads(&s) : 0;
 }
 
 /* The files that options name and that nobody but a run reads. */
@@ -361,6 +427,8 @@ int kl_watch(const struct kl_options *o)
 		.mac = tell_mac,
 		.arp = tell_arp,
 		.alarm = tell_alarm,
+		.ageing = keep_ageing,
+		.leaves = keep_leaving,
 		.tick = tell_tick,
 		.beat = flush,
 		.started = started,
@@ -380,6 +448,7 @@ int kl_watch(const struct kl_options *o)
 			.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
 		},
 	};
+	struct start output = { .w = &w, .threads = start_output };
 	int r;
 
 	if (o->check_config)
@@ -391,14 +460,17 @@ int kl_watch(const struct kl_options *o)
 	w.report.color = kl_wants_color(o, w.reload.fd);
 	r = o->prometheus ? open_http(&w) : 0;
 	if (!r)
+		r = open_history(&w);
+	if (!r)
 		r = kl_run_open(&w.run);
 	if (!r)
-		r = start_threads(&w);
+		r = start_threads(&output);
 	if (!r)
 		r = watch(&w);
 	kl_metrics_http_close(w.http);
 	kl_outlet_close(w.outlet);
 	kl_run_close(&w.run);
+	kl_watch_history_close(w.kept);
 	if (w.run.error && w.run.error != -EPIPE)
 		fprintf(stderr, "kaloss watch: writing to %s: %s\n", output_name(&w),
 			strerror(-w.run.error));

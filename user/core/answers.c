@@ -13,8 +13,7 @@ static unsigned slot_of(uint32_t us)
 	return slot < KL_ANSWERS_SLOTS ? slot : KL_ANSWERS_SLOTS - 1;
 }
 
-/* The largest time that falls into the slot. */
-static uint32_t slot_end(unsigned slot)
+uint32_t kl_answers_slot_end(unsigned slot)
 {
 	unsigned octave = slot / 4 + 1;
 
@@ -40,6 +39,7 @@ void kl_answers_add(struct kl_answers *a, uint64_t us64, uint64_t period_us)
 		a->count++;
 	n = a->count < KL_ANSWERS_WINDOW ? a->count : KL_ANSWERS_WINDOW;
 	a->mean_us += ((double)us - a->mean_us) / n;
+	a->sum_us += us;
 	if (us > a->max_us)
 		a->max_us = us;
 	if (++a->slot[slot] == UINT16_MAX) {
@@ -61,7 +61,7 @@ uint32_t kl_answers_quantile(const struct kl_answers *a, double q)
 	for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++) {
 		sum += a->slot[i];
 		if ((double)sum >= want && a->slot[i])
-			return slot_end(i) < a->max_us ? slot_end(i) : a->max_us;
+			return kl_answers_slot_end(i) < a->max_us ? kl_answers_slot_end(i) : a->max_us;
 	}
 	return a->max_us;
 }

@@ -24,8 +24,9 @@ enum {
 };
 
 struct kl_answers {
-	double mean_us; /* exact up to the window's size, then of a window that fades */
-	uint32_t count; /* of all */
+	double mean_us;	 /* exact up to the window's size, then of a window that fades */
+	uint64_t sum_us; /* of all */
+	uint32_t count;	 /* of all */
 	uint32_t max_us;
 	uint32_t normal_gives_up;  /* answers at which normal failover would have left the server */
 	uint32_t delayed_gives_up; /* the same of delayed failover */
@@ -34,6 +35,9 @@ struct kl_answers {
 
 /* period_us: of the keepalives; 0: not known yet. */
 void kl_answers_add(struct kl_answers *a, uint64_t us, uint64_t period_us);
+
+/* The largest time that falls into the slot. */
+uint32_t kl_answers_slot_end(unsigned slot);
 
 /* The time that a share q (0 to 1) of the answers did not exceed, to 25 % above. 0: none yet. */
 uint32_t kl_answers_quantile(const struct kl_answers *a, double q);

@@ -117,19 +117,18 @@ static bool is_before_near_side(uint32_t direction, uint32_t where)
 	return where == (direction == KL_TO_CUCM ? KL_PHONE_SIDE : KL_CUCM_SIDE);
 }
 
-/* The next one of several that were lost of the same segment: sent again, who knows when. */
-static bool is_next_lost(const struct kl_diagnosis *d, const struct kl_observed *o)
+void kl_observed_after(const struct kl_observed *last, struct kl_observed *o)
 {
-	const struct kl_observed *last = d->observed + d->observed_count - 1;
-
-	return d->observed_count && last->lost && last->session == o->session &&
-	       last->seq == o->seq && last->direction == o->direction &&
-	       last->time_ns == o->time_ns;
+	if (!o->lost || !last || !last->lost || last->session != o->session ||
+	    last->seq != o->seq || last->direction != o->direction || last->time_ns != o->time_ns)
+		return;
+	o->again = 1;
+	set_idle(o, 0, KL_IDLE_UNKNOWN);
 }
 
-int kl_observed_story(struct kl_diagnosis *d, const struct kl_story *story)
+bool kl_observed_of_story(const struct kl_story *story, struct kl_observed *ret)
 {
-	struct kl_observed o = {
+	*ret = (struct kl_observed){
 		.time_ns = story->time_ns,
 		.session = story->session->id,
 		.seq = story->seq,
@@ -137,28 +136,32 @@ int kl_observed_story(struct kl_diagnosis *d, const struct kl_story *story)
 		.direction = story->direction & 1,
 		.kind = (uint8_t)story->kind,
 	};
-
-	set_idle(&o, story->idle_ns, story->idle_known);
+	set_idle(ret, story->idle_ns, story->idle_known);
 	switch (story->type) {
 	case KL_STORY_SEGMENT:
-		return kl_diagnosis_observe(d, &o);
+		return true;
 	case KL_STORY_RETRANSMISSION:
-		o.again = 1;
-		set_idle_of_again(&o, story);
-		return kl_diagnosis_observe(d, &o);
+		ret->again = 1;
+		set_idle_of_again(ret, story);
+		return true;
 	case KL_STORY_LOSS:
-		if (!is_before_near_side(story->direction, story->where))
-			return 0; /* that copy was seen: kl_observed_finish() */
-		o.lost = 1;
-		o.where = (uint8_t)story->where & 3;
-		if (is_next_lost(d, &o)) {
-			o.again = 1;
-			set_idle(&o, 0, KL_IDLE_UNKNOWN);
-		}
-		return kl_diagnosis_observe(d, &o);
+		ret->lost = 1;
+		ret->where = (uint8_t)story->where & 3;
+		/* Else that copy was seen: kl_observed_finish() */
+		return is_before_near_side(story->direction, story->where);
 	default:
-		return 0;
+		return false;
 	}
+}
+
+int kl_observed_story(struct kl_diagnosis *d, const struct kl_story *story)
+{
+	struct kl_observed o;
+
+	if (!kl_observed_of_story(story, &o))
+		return 0;
+	kl_observed_after(d->observed_count ? &d->observed[d->observed_count - 1] : NULL, &o);
+	return kl_diagnosis_observe(d, &o);
 }
 
 /* ---- At the end ---- */

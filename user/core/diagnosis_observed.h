@@ -7,7 +7,15 @@
 
 #include "core/diagnosis.h"
 
-/* What the story says of a copy that was seen, or was lost before its near side. -ENOMEM. */
+/* What the story says of a copy that was seen, or was lost before its near side. False: nothing. */
+bool kl_observed_of_story(const struct kl_story *story, struct kl_observed *ret);
+/*
+ * The one told before it is `last`; NULL: there is none. The next one of several that were lost of
+ * the same segment was sent again, who knows when.
+ */
+void kl_observed_after(const struct kl_observed *last, struct kl_observed *o);
+
+/* Both, kept in the diagnosis. -ENOMEM. */
 int kl_observed_story(struct kl_diagnosis *d, const struct kl_story *story);
 
 /*

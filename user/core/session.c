@@ -171,11 +171,18 @@ static int count_phone(struct kl_sessions *s, const struct kl_session *session, 
 	return kl_phones_count_session(s->phones, &session->ends, session->device, by);
 }
 
+static void leave(struct kl_sessions *s, const struct kl_session *session)
+{
+	if (s->config.leaves)
+		s->config.leaves(session, s->config.arg);
+}
+
 static void drop(struct kl_sessions *s, uint32_t place)
 {
 	struct kl_node scratch;
 	const struct kl_session *session = &kl_table_look(s->table, place, &scratch)->session;
 
+	leave(s, session);
 	if (!session->closed_ns)
 		count_phone(s, session, -1);
 	stop_waiting(s, place);
@@ -291,6 +298,7 @@ static int open_session(struct kl_sessions *s, struct kl_node **node, const stru
 		kl_forecast_end(s, n, e->time_ns, KL_BY_UNKNOWN);
 		if (!n->session.closed_ns)
 			count_phone(s, &n->session, -1);
+		leave(s, &n->session);
 		clear(n, e->time_ns, s->gap_ns);
 		if (count_phone(s, &n->session, 1))
 			return -ENOMEM;
@@ -606,4 +614,24 @@ void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, vo
 
 	for (uint32_t i = t->beginning.first; i; i = kl_table_at(t, i)->link[KL_BY_BEGINNING].after)
 		visit(&kl_table_look(t, i, &scratch)->session, arg);
+}
+
+int kl_sessions_restore(struct kl_sessions *s, const struct kl_session *session)
+{
+	uint32_t place = kl_table_find(s->table, session->id);
+	struct kl_node *n;
+
+	if (place)
+		drop(s, place);
+	n = add(s, session->id, &session->ends, session->start_ns);
+	if (!n)
+		return -ENOMEM;
+	count_phone(s, &n->session, -1);
+	n->session = *session;
+	return session->closed_ns ? 0 : count_phone(s, &n->session, 1);
+}
+
+void kl_sessions_restore_retransmissions(struct kl_sessions *s, __u32 direction, uint64_t count)
+{
+	s->inferred_retransmissions[direction & 1] = count;
 }

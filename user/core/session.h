@@ -171,6 +171,8 @@ typedef bool (*kl_story_doubt)(const struct kl_story *story, void *arg);
 
 /* ---- The table ---- */
 
+typedef void (*kl_session_visitor)(const struct kl_session *session, void *arg);
+
 struct kl_sessions_config {
 	size_t max;	       /* sessions; the longest silent one makes room. 0: no bound */
 	uint32_t awake;	       /* sessions that are kept at hand: time for memory. 0: enough */
@@ -181,6 +183,8 @@ struct kl_sessions_config {
 	bool two_sided;
 	kl_story_doubt doubts;	  /* NULL: all is seen */
 	kl_story_handler handler; /* must not call back into the sessions */
+	/* It is forgotten, or a new connection takes its place: the last look at it. NULL: nobody's. */
+	kl_session_visitor leaves;
 	void *arg;
 };
 
@@ -251,9 +255,16 @@ uint64_t kl_sessions_inferred(const struct kl_sessions *s, __u32 direction, enum
 /* Retransmissions so far of which no earlier copy was seen here. */
 uint64_t kl_sessions_inferred_retransmissions(const struct kl_sessions *s, __u32 direction);
 
-typedef void (*kl_session_visitor)(const struct kl_session *session, void *arg);
 /* All sessions, in the order in which they began. A pointer to one is the visitor's only. */
 void kl_sessions_visit(const struct kl_sessions *s, kl_session_visitor visit, void *arg);
+
+/*
+ * A session as it was kept somewhere, in the place of one with the same id. Nothing that comes later
+ * can be judged by it. -ENOMEM.
+ */
+int kl_sessions_restore(struct kl_sessions *s, const struct kl_session *session);
+/* Retransmissions of which no earlier copy was seen, likewise. */
+void kl_sessions_restore_retransmissions(struct kl_sessions *s, __u32 direction, uint64_t count);
 
 const char *kl_role_name(enum kl_role role);
 const char *kl_where_name(enum kl_where where);

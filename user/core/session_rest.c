@@ -410,6 +410,7 @@ STEP void walk_answers(struct coder *c, bool packing, struct kl_answers *a, uint
 {
 	NUMBER(a->count, answered);
 	BYTES(a->mean_us);
+	NUMBER(a->sum_us, (uint64_t)(a->mean_us * a->count));
 	NUMBER(a->max_us, 0);
 	if (PART(a->normal_gives_up || a->delayed_gives_up)) {
 		NUMBER(a->normal_gives_up, 0);
