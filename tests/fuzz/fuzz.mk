@@ -47,7 +47,7 @@ $(eval $(call fuzzer,-syslog,tests/fuzz/fuzz_syslog.c user/core/syslog_line.c us
 	user/core/cucm_alarm.c user/core/evidence.c user/source/syslog_lines.c,10000))
 $(eval $(call fuzzer,-trap,tests/fuzz/fuzz_trap.c $(addprefix user/core/,snmp_header.c switch_rows.c \
 	switch_table.c trap_decode.c),1000))
-$(eval $(call fuzzer,-trace,tests/fuzz/fuzz_trace.c user/core/evidence.c \
+$(eval $(call fuzzer,-trace,tests/fuzz/fuzz_trace.c user/core/evidence.c user/util/hash.c \
 	$(wildcard user/core/cucm_trace*.c user/core/trace_*.c) $(FUZZED_SESSIONS),4000,$(BUILD)/tests/fuzz/make-trace-corpus))
 
 PACKETS := $(BUILD)/tests/packets
