@@ -314,9 +314,10 @@ static int name_files(struct diagnose *d, struct kl_error *err)
 
 static int open_side(struct diagnose *d, uint32_t side, uint64_t seed, struct kl_error *err)
 {
-	struct kl_sighter_config config = {
-		.side = side, .seed = seed, .ports = &d->ports, .max_conns = d->o->live.connections
-	};
+	struct kl_sighter_config config = { .side = side,
+					    .seed = seed,
+					    .ports = &d->ports,
+					    .max_conns = d->o->capture_connections };
 	struct side *s = &d->side[side];
 	int r;
 
@@ -335,7 +336,7 @@ static int open_all(struct diagnose *d, struct kl_error *err)
 	const struct kl_options *o = d->o;
 	bool both = o->captures[KL_ACCESS] && o->captures[KL_CUCM];
 	struct kl_sessions_config sessions = {
-		.max = o->live.connections,
+		.max = o->capture_connections,
 		.deadline_ns = o->live.deadline_ns,
 		.sip_grace_ns = o->sip_grace_ns,
 		.sccp_missed = o->sccp_missed,
@@ -344,8 +345,8 @@ static int open_all(struct diagnose *d, struct kl_error *err)
 		.handler = take_story,
 		.arg = d,
 	};
-	struct kl_replay_config replay = { .max_conns = o->live.connections };
-	struct kl_pair_config pair = { .max_conns = 2 * o->live.connections,
+	struct kl_replay_config replay = { .max_conns = o->capture_connections };
+	struct kl_pair_config pair = { .max_conns = 2 * o->capture_connections,
 				       .hold_ns = HOLD_NS,
 				       .complete = { o->complete[KL_ACCESS],
 						     o->complete[KL_CUCM] } };

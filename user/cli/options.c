@@ -15,7 +15,8 @@
 #include "util/duration.h"
 
 enum {
-	CONNECTIONS = 262144, /* 100 000 phones with two connections each, and room */
+	CAPTURE_CONNECTIONS = 262144,
+	CONNECTIONS = 65536, /* memory of the kernel is taken for all of them at the start */
 	JOIN_ENTRIES = 65536,
 	RING_BYTES = 4 << 20,
 	QUEUE_BYTES = 8 << 20,
@@ -207,7 +208,10 @@ static int number(const char *value, uint64_t min, uint64_t max, uint32_t *ret,
 
 static int set_connections(struct kl_options *o, const char *value, struct kl_error *err)
 {
-	return number(value, 1, 16U << 20, &o->live.connections, err);
+	int r = number(value, 1, 16U << 20, &o->live.connections, err);
+
+	o->capture_connections = o->live.connections;
+	return r;
 }
 
 static int set_join_entries(struct kl_options *o, const char *value, struct kl_error *err)
@@ -361,7 +365,8 @@ static const struct option_def options[] = {
 	{ "duration", "DURATION", KL_VERB_CHECK, .set = set_duration,
 	  .help = "look at the traffic for so long; default 3s" },
 	{ "connections", "N", ALL, .set = set_connections,
-	  .help = "room for connections; default 262144" },
+	  .help = "room for connections: memory of the kernel, 0.5 KB each (captures: memory\n"
+		  "as it is needed, for 262144 where nothing is said); default 65536" },
 	{ "join-entries", "N", ALL | LIVE, .set = set_join_entries,
 	  .help = "room for segments under way and just arrived; default 65536" },
 	{ "ring-bytes", "N", ALL | LIVE, .set = set_ring_bytes,
@@ -462,7 +467,10 @@ void kl_options_defaults(struct kl_options *o)
 		.queue_bytes = QUEUE_BYTES,
 		.sip_grace_ns = KL_SIP_GRACE_NS,
 		.sccp_missed = KL_SCCP_MISSED_MAX,
+		.capture_connections = CAPTURE_CONNECTIONS,
 		.poll.interval_ns = POLL_NS,
+		.keep_ns = KL_KEEP_NS,
+		.history_max_bytes = KL_HISTORY_MAX_BYTES,
 	};
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		o->live.ports[service][0] = default_port[service];

@@ -15,6 +15,7 @@
 #include "source/switch_poll.h"
 #include "source/syslog.h"
 #include "source/trap.h"
+#include "util/duration.h"
 #include "util/error.h"
 
 enum kl_format {
@@ -23,6 +24,10 @@ enum kl_format {
 	KL_FORMAT_JSON,
 	KL_FORMAT_HTML
 };
+/* What is kept of a history where nothing else is said. */
+#define KL_KEEP_NS (30 * 86400 * KL_NS_PER_S)
+#define KL_HISTORY_MAX_BYTES (1ULL << 30)
+
 enum kl_color {
 	KL_COLOR_AUTO,
 	KL_COLOR_ALWAYS,
@@ -46,9 +51,9 @@ struct kl_options {
 	const char *traces;		/* of the call server; a comma list; NULL: none */
 	/* What watch keeps, and diagnose reads. NULL: none. */
 	const char *history;
-	uint64_t keep_ns;	    /* what is older goes; 0: not said */
-	uint64_t history_max_bytes; /* 0: not said */
-	uint64_t since_ns;	    /* 0: not said */
+	uint64_t keep_ns; /* what is older goes */
+	uint64_t history_max_bytes;
+	uint64_t since_ns; /* 0: not said */
 	/* Evidence from outside; their addresses and files are NULL where not asked for. */
 	struct kl_trap_config trap;
 	struct kl_switch_poll_config poll;
@@ -57,7 +62,8 @@ struct kl_options {
 	const char *output;    /* NULL: standard output. Points into argv. */
 	uint64_t sip_grace_ns;
 	uint32_t sccp_missed;
-	uint32_t queue_bytes;	 /* of records that nobody has read yet */
+	uint32_t capture_connections; /* live.connections, of captures */
+	uint32_t queue_bytes;	      /* of records that nobody has read yet */
 	const char *prometheus;	 /* where metrics are served; NULL: nowhere. Points into argv. */
 	bool complete[KL_SIDES]; /* that side's capture is known to have dropped nothing */
 	bool all_macs;

@@ -24,9 +24,10 @@ static int check_records(const struct kl_options *o, struct kl_error *err)
 	if (o->format == KL_FORMAT_JSON || o->format == KL_FORMAT_HTML)
 		return kl_fail(err, -EINVAL, "--format %s is for diagnose (here: text or jsonl)",
 			       o->format == KL_FORMAT_JSON ? "json" : "html");
-	if (!o->history && (o->keep_ns || o->history_max_bytes))
-		return kl_fail(err, -EINVAL, "--%s is of use with --history only",
-			       o->keep_ns ? "keep" : "history-max-bytes");
+	if (!o->history && o->keep_ns != KL_KEEP_NS)
+		return kl_fail(err, -EINVAL, "--keep is of use with --history only");
+	if (!o->history && o->history_max_bytes != KL_HISTORY_MAX_BYTES)
+		return kl_fail(err, -EINVAL, "--history-max-bytes is of use with --history only");
 	if (o->history && o->output && !strcmp(o->output, o->history))
 		return kl_fail(err, -EINVAL, "--output and --history are the same file: %s",
 			       o->output);

@@ -12,8 +12,6 @@
 
 /* A drop that no loss has taken by then may be one of its own. */
 #define UNCLAIMED_NS (2 * KL_NS_PER_S)
-#define KEEP_NS (30 * 86400 * KL_NS_PER_S)
-#define MAX_BYTES (1ULL << 30)
 
 struct kl_watch_history {
 	struct kl_history *history;
@@ -56,8 +54,8 @@ int kl_watch_history_open(const struct kl_options *o, struct kl_watch_history **
 	struct kl_watch_history *w;
 	struct kl_history_config config = {
 		.path = o->history,
-		.keep_ns = o->keep_ns ?: KEEP_NS,
-		.max_bytes = o->history_max_bytes ?: MAX_BYTES,
+		.keep_ns = o->keep_ns,
+		.max_bytes = o->history_max_bytes,
 		.version = KL_VERSION,
 		.say = say,
 		.look_at_rules = o->no_drops ? NULL : look_at_rules,
