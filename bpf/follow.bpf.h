@@ -47,30 +47,38 @@ static __always_inline void resolve_alias(struct walk *w)
 
 /* ---- The join ---- */
 
-__noinline int join(struct kl_join_call *j)
+static __always_inline void join_entry(struct kl_join_call *j, struct kl_join_entry *e)
+{
+	j->found = true;
+	j->kind = e->kind;
+	kl_join_sight(e, &j->sighting, &j->result);
+	if (kl_settings.nat) {
+		__u64 before = e->conn_id;
+
+		/* The access side's name for the connection is the one to report. */
+		if ((j->sighting.near ? 0 : 1) == (j->key.len_direction & 1))
+			e->conn_id = j->conn_id;
+		j->conn_id = before;
+	}
+}
+
+/* Looks into one bucket; make: and makes an entry there. Returns whether there is no more to do. */
+static __always_inline bool join_in(struct kl_join_call *j, struct kl_bucket *b, bool make)
 {
 	struct kl_join_entry *e;
-	struct kl_bucket *b;
-	__u32 index;
 
-	if (!j)
-		return 0;
-	index = (__u32)kl_join_key_hash(&j->key) & kl_settings.bucket_mask;
-	b = bpf_map_lookup_elem(&kl_join, &index);
-	if (!b)
-		return 0;
 	if (!lock_bucket(b)) {
 		/* Whatever is under way here may be missing this copy. */
 		b->full_ns = j->sighting.now;
 		j->full = true;
-		return 0;
+		return true;
 	}
 	e = kl_join_find(b, &j->key);
 	if (e && j->only_pending && !kl_join_is_pending(e)) {
 		unlock_bucket(b);
-		return 0;
+		return true;
 	}
-	if (!e && j->insert) {
+	if (!e && make) {
 		e = kl_join_pick(b, j->sighting.now);
 		if (e) {
 			kl_join_init(e, &j->key, j->conn_id, j->kind);
@@ -80,25 +88,58 @@ __noinline int join(struct kl_join_call *j)
 				if (e->copies)
 					e->crossed = KL_CROSSED_UNKNOWN;
 			}
-		} else {
-			b->full_ns = j->sighting.now;
-			j->full = true;
 		}
 	}
-	if (e) {
-		j->found = true;
-		j->kind = e->kind;
-		kl_join_sight(e, &j->sighting, &j->result);
-		if (kl_settings.nat) {
-			__u64 before = e->conn_id;
-
-			/* The access side's name for the connection is the one to report. */
-			if ((j->sighting.near ? 0 : 1) == (j->key.len_direction & 1))
-				e->conn_id = j->conn_id;
-			j->conn_id = before;
-		}
-	}
+	if (e)
+		join_entry(j, e);
 	unlock_bucket(b);
+	return e;
+}
+
+static __always_inline struct kl_bucket *join_bucket(__u32 index)
+{
+	return bpf_map_lookup_elem(&kl_join, &index);
+}
+
+/* Where the first bucket has no place, or had none for others. Not often. */
+__noinline int join_second(struct kl_join_call *j, __u64 hash)
+{
+	struct kl_bucket *first, *second;
+
+	if (!j)
+		return 0;
+	first = join_bucket(kl_join_first(hash, kl_settings.bucket_mask));
+	second = join_bucket(kl_join_second(hash, kl_settings.bucket_mask));
+	if (!first || !second)
+		return 0;
+	/* The first is asked again, for it was not to make anything while it was not known whether
+	 * the second has it. */
+	if (first->spilled && (join_in(j, second, false) || (j->insert && join_in(j, first, true))))
+		return 0;
+	if (!j->insert)
+		return 0;
+	first->spilled = 1;
+	if (join_in(j, second, true))
+		return 0;
+	first->full_ns = j->sighting.now;
+	second->full_ns = j->sighting.now;
+	j->full = true;
+	return 0;
+}
+
+__noinline int join(struct kl_join_call *j)
+{
+	struct kl_bucket *b;
+	__u64 hash;
+
+	if (!j)
+		return 0;
+	hash = kl_join_key_hash(&j->key);
+	b = join_bucket(kl_join_first(hash, kl_settings.bucket_mask));
+	if (!b || join_in(j, b, j->insert && !b->spilled))
+		return 0;
+	if (j->insert || b->spilled)
+		join_second(j, hash);
 	return 0;
 }
 

@@ -70,8 +70,8 @@ struct kl_join_entry {
 _Static_assert(sizeof(struct kl_join_entry) == 96, "no hidden padding");
 
 struct kl_bucket {
-	__u32 lock; /* the kernel's hooks and sweep: see bpf/lock.bpf.h */
-	__u32 pad;
+	__u32 lock;    /* the kernel's hooks and sweep: see bpf/lock.bpf.h */
+	__u32 spilled; /* of those whose first bucket this is, some went to their second one */
 	__u64 full_ns; /* when a segment last found no place here, or was not let in; 0: never */
 	struct kl_join_entry way[KL_WAYS];
 };
@@ -135,6 +135,17 @@ KL_INLINE bool kl_join_key_equal(const struct kl_join_key *a, const struct kl_jo
 KL_INLINE __u64 kl_join_key_hash(const struct kl_join_key *k)
 {
 	return kl_mix(k->conn, (__u64)k->seq << 32 | k->len_direction);
+}
+
+/* The bucket where a key is looked for first, and the one that takes it where that has no place. */
+KL_INLINE __u32 kl_join_first(__u64 hash, __u32 mask)
+{
+	return (__u32)hash & mask;
+}
+
+KL_INLINE __u32 kl_join_second(__u64 hash, __u32 mask)
+{
+	return (__u32)(hash >> 32) & mask;
 }
 
 KL_INLINE __u32 kl_join_far(const struct kl_join_entry *e)

@@ -169,3 +169,30 @@ void run_conversations(void)
 		}
 	}
 }
+
+/*
+ * More keepalives under way than their buckets have places: some go to the second one, some find no
+ * place at all. Then all of them arrive. The model has 64 places.
+ */
+void run_crowd(void)
+{
+	enum {
+		CROWD = 60
+	};
+	bool ok = true;
+
+	what = "a crowd";
+	for (int far = 0; far <= 1; far++) {
+		for (__u32 i = 0; ok && i < CROWD; i++) {
+			struct said t = {
+				PHONE(.seq = 100 + 12 * i, .ack = 500, .ip_id = (__u16)(i + 1)), 'k'
+			};
+			struct pkt p;
+
+			say(&t, &p);
+			ok = see(far ? OUT_CUCM : XDP_ACC, p.data, p.len, 0);
+		}
+	}
+	ok = ok && was_crowded();
+	conclude(ok);
+}

@@ -271,6 +271,8 @@ static bool same_join(void)
 
 		if (bpf_map_lookup_elem(bpf_map__fd(skel->maps.kl_join), &i, &b))
 			return differ("the join cannot be read");
+		if (b.spilled != model.join[i].spilled)
+			return differ("bucket %u: %u spilled", i, b.spilled);
 		for (int way = 0; way < KL_WAYS; way++) {
 			if (!same_entry(&b.way[way], &model.join[i].way[way]))
 				return false;
@@ -300,6 +302,18 @@ void conclude(bool ok)
 {
 	conclude_alone(ok && same_counters() && same_conns() && same_join() && listen() &&
 		       same_events() && same_arp());
+}
+
+bool was_crowded(void)
+{
+	__u32 spilled = 0;
+
+	for (int i = 0; i < MODEL_BUCKETS; i++)
+		spilled += model.join[i].spilled;
+	if (!spilled || !model.counters.incident[KL_JOIN_FULL])
+		return differ("%u buckets spilled, %llu found no place", spilled,
+			      model.counters.incident[KL_JOIN_FULL]);
+	return true;
 }
 
 __u32 tick_ns(void)

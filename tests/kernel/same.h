@@ -48,6 +48,9 @@ bool listen(void);
 /* Says so, and returns false. */
 bool differ(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Did segments go to their second bucket, and did some find no place? Says what is missing. */
+bool was_crowded(void);
+
 __u32 tick_ns(void);
 
 /* ---- conversations.c ---- */
@@ -78,6 +81,7 @@ struct said {
 
 void say(const struct said *t, struct pkt *ret);
 void run_conversations(void);
+void run_crowd(void);
 
 /* ---- neighbours.c ---- */
 

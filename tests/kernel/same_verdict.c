@@ -111,6 +111,7 @@ int main(int argc, char **argv)
 		return denied ? SKIP : 2;
 	}
 	run_conversations();
+	run_crowd();
 	run_neighbours();
 	run_silence(true);
 	run_silence(false);

@@ -84,14 +84,22 @@ static bool join(struct kl_follow *f, const struct kl_follow_segment *s, bool ne
 					     .near = near,
 					     .proven = kl_flow_is_countable(flow, s->at.epoch,
 									    s->at.now) };
-	struct kl_bucket *b = &f->join[kl_join_key_hash(&key) & f->bucket_mask];
-	struct kl_join_entry *e = kl_join_find(b, &key);
+	__u64 hash = kl_join_key_hash(&key);
+	struct kl_bucket *first = &f->join[kl_join_first(hash, f->bucket_mask)];
+	struct kl_bucket *second = &f->join[kl_join_second(hash, f->bucket_mask)];
+	struct kl_join_entry *e = kl_join_find(first, &key);
 
 	memset(ret, 0, sizeof(*ret));
 	if (flow->hole_seq == seg->seq)
 		sighting.wanted_ns = flow->hole_ns;
+	if (!e && first->spilled)
+		e = kl_join_find(second, &key);
 	if (!e) {
-		e = kl_join_pick(b, s->at.now);
+		e = kl_join_pick(first, s->at.now);
+		if (!e) {
+			first->spilled = 1;
+			e = kl_join_pick(second, s->at.now);
+		}
 		if (!e) {
 			f->counters.incident[KL_JOIN_FULL]++;
 			return false;
