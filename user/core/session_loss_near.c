@@ -542,6 +542,16 @@ static void tell_between_copies(struct kl_sessions *s, struct kl_node *n, const 
 	kl_loss_tell(s, n, &story, missing);
 }
 
+/*
+ * May the rest of a message follow this segment, in one that was never seen? A REGISTER of two
+ * segments is known by the one before it: bytes came behind that one, too.
+ */
+static bool may_go_on(const struct kl_flow_story *f, const struct kl_event *e)
+{
+	return (e->kind == KL_SIP_REGISTER || e->kind == KL_SIP_REGISTER_BACKUP) &&
+	       f->before.time_ns && f->before.seq + f->before.len != f->last.seq;
+}
+
 /* What was left out before a repeated segment may have been another one, if that was under way,
  * too: the last one is repeated first. */
 static bool is_alone(const struct kl_flow_story *f, const struct kl_event *e)
@@ -549,7 +559,7 @@ static bool is_alone(const struct kl_flow_story *f, const struct kl_event *e)
 	const struct kl_last *both[] = { &f->last, &f->before };
 	uint64_t first_ns = 0;
 
-	if (kl_seq_before(e->seq + e->payload_len, e->end))
+	if (kl_seq_before(e->seq + e->payload_len, e->end) || may_go_on(f, e))
 		return false;
 	for (int i = 0; i < 2; i++) {
 		if (both[i]->time_ns && both[i]->seq == e->seq)
