@@ -35,7 +35,9 @@ command_of() {
   local t
   case $1 in
   unit) command=(unit) ;;
-  lint) command=(make --no-print-directory --keep-going -j2 lint) ;;
+  lint) command=(nice -n 10 make --no-print-directory --keep-going -j2 lint) ;;
+  build) command=(nice -n 10 tests/build.sh) ;;
+  package) command=(nice -n 10 tests/package/package.sh) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
   kills) command=("$BUILD/tests/history/kills") ;;
@@ -44,7 +46,6 @@ command_of() {
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
   lab) command=(tests/lab/self_test.sh) ;;
-  build) command=(tests/build.sh) ;;
   html) command=(tests/report/html.sh) ;;
   bench) command=(tests/bench/self_test.sh) ;;
   *)
@@ -93,9 +94,11 @@ count() {
   done
 }
 
-alone=(lint unit kernel kernels sessions soak)
-lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench interfaces clocks kept"
-  "check metrics why lab html evidence_host build package options usage study damage pairs pair history kills fuzz faults soak_day")
+alone=(unit kernel kernels sessions soak)
+lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench"
+  "check metrics why lab html evidence_host interfaces clocks kept kills soak_day usage study damage pairs pair history fuzz"
+  # What only takes processors: what the others leave of them, at a lower priority.
+  "lint options faults build package")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done

@@ -61,7 +61,8 @@ uint32_t kl_answers_quantile(const struct kl_answers *a, double q)
 	for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++) {
 		sum += a->slot[i];
 		if ((double)sum >= want && a->slot[i])
-			return kl_answers_slot_end(i) < a->max_us ? kl_answers_slot_end(i) : a->max_us;
+			return kl_answers_slot_end(i) < a->max_us ? kl_answers_slot_end(i)
+								  : a->max_us;
 	}
 	return a->max_us;
 }
