@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs every test that is built, and ends with one line that counts them all: "N passed, N failed"
 # (", N skipped"). Each test prints such a line itself, or is one test. Most of them wait for real
-# time to pass, so they run in two lanes beside each other; those that take a processor of their own
+# time to pass, so they run in lanes beside each other; those that take a processor of their own
 # or are held to the clock of real TCP run alone before that.
 #
 #   tests/run.sh [--no-skips] [NAME…]    names as printed: unit, fuzz, kernel, exact, …
