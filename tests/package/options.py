@@ -125,7 +125,8 @@ def check_defaults(table):
                     if value != want or line not in f.read():
                         wrong.append("--%s: %s, and %s has no longer %s" % (o.name, value, path, line))
                 continue
-            needs = {"poll-interval": ["--poll-switch", "192.0.2.1"]}.get(o.name, [])
+            needs = {"poll-interval": ["--poll-switch", "192.0.2.1"],
+                     "since": ["--history", "/nowhere"]}.get(o.name, [])
             said = run(os.path.join(BUILD, "tests/package/same-default"), verb, "--" + o.name, value,
                        *needs)
             if said.stdout != "equal\n":
@@ -198,8 +199,8 @@ def check_keys(options):
 def check_words(table):
     """What pages and documents call an option is one."""
     known = {o.name for options in table.values() for o in options} | {"version"}
-    # Of tests/run.sh and of systemctl.
-    known |= {"no-skips", "now"}
+    # Of tests/run.sh, systemctl, scripts/kernels.sh and the bench.
+    known |= {"no-skips", "now", "record", "quick", "json"}
     wrong = []
     texts = {p: open(p).read() for p in ["README.md"] + glob.glob("docs/*.md")}
     for page in glob.glob(BUILD + "/man/*.[1-8]"):

@@ -183,6 +183,14 @@ static int bpf_option(const struct nlattr *attr, void *arg)
 	return MNL_CB_OK;
 }
 
+/* By its name; and this process' own also where libbpf found that this kernel has no names. */
+static bool is_ours(const char *name, __u32 handle)
+{
+	if (name && !strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)))
+		return true;
+	return handle == (__u32)getpid() && (!name || name[0] == ':' || name[0] == '[' || !name[0]);
+}
+
 static int filter_message(const struct nlmsghdr *header, void *arg)
 {
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(header);
@@ -202,7 +210,7 @@ static int filter_message(const struct nlmsghdr *header, void *arg)
 			kind = mnl_attr_get_str(attr);
 	}
 	add_name(list->names, sizeof(list->names), name ? name : kind);
-	if (!name || strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX))) {
+	if (!is_ours(name, tc->tcm_handle)) {
 		list->others = true;
 		return MNL_CB_OK;
 	}
