@@ -25,6 +25,9 @@ passed = failed = 0
 ELSEWHERE = {
     ("diagnose", "for"): ("user/cli/diagnose_live.c", "DEFAULT_NS (5 * 60 * KL_NS_PER_S)", "5m"),
     ("check", "duration"): ("user/cli/check.c", "DEFAULT_DURATION_S = 3,", "3s"),
+    ("diagnose", "since"): ("user/cli/diagnose_history.c", "DEFAULT_NS (3600 * KL_NS_PER_S)", "1h"),
+    # (Said, it holds for captures, too.)
+    ("*", "connections"): ("user/cli/options.c", "CONNECTIONS = 65536,", "65536"),
     ("*", "poll-community"): ("user/source/switch_session.c", 'p->community ?: "public"', "public"),
 }
 
@@ -125,8 +128,7 @@ def check_defaults(table):
                     if value != want or line not in f.read():
                         wrong.append("--%s: %s, and %s has no longer %s" % (o.name, value, path, line))
                 continue
-            needs = {"poll-interval": ["--poll-switch", "192.0.2.1"],
-                     "since": ["--history", "/nowhere"]}.get(o.name, [])
+            needs = {"poll-interval": ["--poll-switch", "192.0.2.1"]}.get(o.name, [])
             said = run(os.path.join(BUILD, "tests/package/same-default"), verb, "--" + o.name, value,
                        *needs)
             if said.stdout != "equal\n":

@@ -20,6 +20,8 @@ enum {
 	KL_BPF_TCX_INGRESS = 46,
 	KL_BPF_TCX_EGRESS = 47,
 	KL_BPF_F_BEFORE = 1 << 3,
+	KL_BPF_F_AFTER = 1 << 4,
+	KL_BPF_F_ID = 1 << 5,
 	KL_BPF_PROG_QUERY = 16,
 };
 
@@ -85,42 +87,6 @@ int kl_attach_xdp(int prog_fd, unsigned ifindex, struct kl_attachment *ret, stru
 
 /* ---- tcx ---- */
 
-int kl_attach_tcx(int prog_fd, unsigned ifindex, bool egress, struct kl_attachment *ret,
-		  struct kl_error *err)
-{
-	/* union bpf_attr's link_create, as of 6.6. */
-	struct {
-		__u32 prog_fd;
-		__u32 target_ifindex;
-		__u32 attach_type;
-		__u32 flags;
-		__u32 relative_fd;
-		__u32 pad;
-		__u64 expected_revision;
-		__u64 rest[8];
-	} attr = {
-		.prog_fd = (__u32)prog_fd,
-		.target_ifindex = ifindex,
-		.attach_type = egress ? KL_BPF_TCX_EGRESS : KL_BPF_TCX_INGRESS,
-		/* A program before ours could end the chain, and we would miss what it let pass. */
-		.flags = KL_BPF_F_BEFORE,
-	};
-	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
-
-	if (fd < 0 && (errno == EINVAL || errno == E2BIG || errno == EOPNOTSUPP))
-		return kl_fail(err, -EOPNOTSUPP, "the kernel has no tcx");
-	if (fd < 0)
-		return kl_fail(err, -errno, "tcx %s: %s", egress ? "egress" : "ingress",
-			       strerror(errno));
-	*ret = (struct kl_attachment){
-		.link_fd = fd,
-		.ifindex = ifindex,
-		.egress = egress,
-		.tcx = true,
-	};
-	return 0;
-}
-
 static int tcx_programs(unsigned ifindex, bool egress, __u32 *ids, __u32 max)
 {
 	struct {
@@ -142,6 +108,67 @@ static int tcx_programs(unsigned ifindex, bool egress, __u32 *ids, __u32 max)
 	if (syscall(SYS_bpf, KL_BPF_PROG_QUERY, &attr, sizeof(attr)))
 		return 0;
 	return (int)attr.count;
+}
+
+/*
+ * The programs of another kaloss at the head of the chain: they let all that follow run. (Later their
+ * names may not be ours to read any more.) Returns the last one; 0: there is none.
+ */
+static __u32 tcx_behind(unsigned ifindex, bool egress, unsigned ret[KL_BEHIND_MAX])
+{
+	__u32 ids[KL_BEHIND_MAX] = {}, last = 0;
+	int count = tcx_programs(ifindex, egress, ids, KL_BEHIND_MAX);
+
+	for (int i = 0; i < count && i < KL_BEHIND_MAX; i++) {
+		char name[BPF_OBJ_NAME_LEN];
+
+		program_name(ids[i], name, sizeof(name));
+		if (strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)) != 0)
+			break;
+		ret[i] = last = ids[i];
+	}
+	return last;
+}
+
+int kl_attach_tcx(int prog_fd, unsigned ifindex, bool egress, struct kl_attachment *ret,
+		  struct kl_error *err)
+{
+	/* union bpf_attr's link_create, as of 6.6. */
+	struct link_create {
+		__u32 prog_fd;
+		__u32 target_ifindex;
+		__u32 attach_type;
+		__u32 flags;
+		__u32 relative; /* an id, by the flags */
+		__u32 pad;
+		__u64 expected_revision;
+		__u64 rest[8];
+	};
+	unsigned behind[KL_BEHIND_MAX] = {};
+	__u32 other = tcx_behind(ifindex, egress, behind);
+	struct link_create attr = {
+		.prog_fd = (__u32)prog_fd,
+		.target_ifindex = ifindex,
+		.attach_type = egress ? KL_BPF_TCX_EGRESS : KL_BPF_TCX_INGRESS,
+		/* A program before ours could end the chain, and we would miss what it let pass. */
+		.flags = other ? KL_BPF_F_AFTER | KL_BPF_F_ID : KL_BPF_F_BEFORE,
+		.relative = other,
+	};
+	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	if (fd < 0 && (errno == EINVAL || errno == E2BIG || errno == EOPNOTSUPP))
+		return kl_fail(err, -EOPNOTSUPP, "the kernel has no tcx");
+	if (fd < 0)
+		return kl_fail(err, -errno, "tcx %s: %s", egress ? "egress" : "ingress",
+			       strerror(errno));
+	*ret = (struct kl_attachment){
+		.link_fd = fd,
+		.ifindex = ifindex,
+		.egress = egress,
+		.tcx = true,
+	};
+	memcpy(ret->behind, behind, sizeof(behind));
+	return 0;
 }
 
 /* ---- clsact filters ---- */
@@ -382,6 +409,15 @@ static void remove_filter(const struct kl_attachment *a)
 
 /* ---- Is it still there? ---- */
 
+static bool was_before(const struct kl_attachment *a, __u32 id)
+{
+	for (int i = 0; i < KL_BEHIND_MAX; i++) {
+		if (a->behind[i] == id)
+			return true;
+	}
+	return false;
+}
+
 /* The first program of the chain must be ours, or one that lets the next one run: a kaloss'. */
 static int check_head(const struct kl_attachment *a, __u32 ours, char *who, size_t size)
 {
@@ -391,10 +427,13 @@ static int check_head(const struct kl_attachment *a, __u32 ours, char *who, size
 	for (int i = 0; i < count && i < (int)KL_COUNT(ids) && ids[i] != ours; i++) {
 		char name[BPF_OBJ_NAME_LEN];
 
+		if (was_before(a, ids[i]))
+			continue;
 		program_name(ids[i], name, sizeof(name));
 		if (!strncmp(name, OUR_PREFIX, strlen(OUR_PREFIX)))
 			continue;
-		snprintf(who, size, "tcx program %s (id %u) was put before it", name, ids[i]);
+		snprintf(who, size, "tcx program %s%s(id %u) was put before it", name,
+			 name[0] ? " " : "", ids[i]);
 		return -EBUSY;
 	}
 	return 0;

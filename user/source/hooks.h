@@ -11,8 +11,13 @@
 
 #include "util/error.h"
 
+enum {
+	KL_BEHIND_MAX = 8
+};
+
 struct kl_attachment {
-	int link_fd; /* XDP or tcx; -1: a clsact filter */
+	unsigned behind[KL_BEHIND_MAX]; /* tcx: other kaloss' programs that were first; 0: none */
+	int link_fd;			/* XDP or tcx; -1: a clsact filter */
 	unsigned ifindex;
 	bool egress;
 	bool tcx;
@@ -31,7 +36,7 @@ struct kl_attachment {
  */
 int kl_attach_xdp(int prog_fd, unsigned ifindex, struct kl_attachment *ret, struct kl_error *err);
 
-/* tcx, before all other programs. -EOPNOTSUPP: the kernel has no tcx. */
+/* tcx, before all programs but those of another kaloss. -EOPNOTSUPP: the kernel has no tcx. */
 int kl_attach_tcx(int prog_fd, unsigned ifindex, bool egress, struct kl_attachment *ret,
 		  struct kl_error *err);
 
