@@ -21,7 +21,7 @@ STAGE = "--in-place"
 
 # Not of this process, or done by systemd alone.
 ELSEWHERE = {
-    "Description", "After", "StartLimitIntervalSec", "WantedBy", "Type", "ExecReload", "WatchdogSec",
+    "Description", "Documentation", "After", "StartLimitIntervalSec", "WantedBy", "Type", "ExecReload", "WatchdogSec",
     "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec", "DynamicUser", "RemoveIPC", "PrivateIPC",
     "PrivateMounts", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
     "LimitMEMLOCK", "RestrictSUIDSGID", "SystemCallErrorNumber", "NoNewPrivileges",

@@ -109,6 +109,7 @@ done
 
 # ---- Killed ----
 
+sleep 4 # a restart that takes no longer than a moment is not told of
 start_watch --history "$HISTORY"
 tries=400
 until [ "$(sqlite3 -readonly "$HISTORY" 'SELECT count(*) FROM part WHERE run = 2' 2>/dev/null)" = 1 ]; do
