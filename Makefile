@@ -40,7 +40,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvl
 ALL_CPPFLAGS := -D_GNU_SOURCE -DKL_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD) \
 	$(shell $(PKG_CONFIG) --cflags $(LIBS)) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS)
-ALL_LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lm -pthread $(LDLIBS)
+# (libgcc_s, which pthread_cancel() would load when it is called: where memory ends it aborts then.)
+ALL_LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS)) -lm -pthread \
+	-Wl,--push-state,--no-as-needed -lgcc_s -Wl,--pop-state $(LDLIBS)
 ifeq ($(SANITIZE),1)
 ALL_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined

@@ -304,13 +304,13 @@ void conclude(bool ok)
 		       same_events() && same_arp());
 }
 
-bool was_crowded(void)
+bool was_crowded(bool full)
 {
 	__u32 spilled = 0;
 
 	for (int i = 0; i < MODEL_BUCKETS; i++)
 		spilled += model.join[i].spilled;
-	if (!spilled || !model.counters.incident[KL_JOIN_FULL])
+	if (!spilled || full != !!model.counters.incident[KL_JOIN_FULL])
 		return differ("%u buckets spilled, %llu found no place", spilled,
 			      model.counters.incident[KL_JOIN_FULL]);
 	return true;

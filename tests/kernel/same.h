@@ -48,8 +48,8 @@ bool listen(void);
 /* Says so, and returns false. */
 bool differ(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Did segments go to their second bucket, and did some find no place? Says what is missing. */
-bool was_crowded(void);
+/* Did segments go to their second bucket, and (full) did some find no place? Says what is not so. */
+bool was_crowded(bool full);
 
 __u32 tick_ns(void);
 
