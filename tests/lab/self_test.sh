@@ -105,7 +105,13 @@ capture() {
 # captured FILE: waits a moment for the last frames, ends the capture and prints it with all
 # details, one frame a line.
 captured() {
-	sleep 0.4
+	local size=-1 now=0 tries=20
+	# Until nothing more is written; a file's own header is 24 bytes.
+	while [ $((tries--)) -gt 0 ] && { [ "$now" != "$size" ] || [ "$now" -le 24 ]; }; do
+		size=$now
+		sleep 0.4
+		now=$(stat -c %s "$1" 2>/dev/null || echo 0)
+	done
 	lab_stop "$capture_pid"
 	tcpdump -r "$1" -nn -e -S -vv 2>/dev/null |
 		awk '/^[0-9][0-9]:/ { if (l) print l; l = $0; next } { l = l " " $0 }
