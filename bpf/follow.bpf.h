@@ -136,8 +136,17 @@ __noinline int join(struct kl_join_call *j)
 		return 0;
 	hash = kl_join_key_hash(&j->key);
 	b = join_bucket(kl_join_first(hash, kl_settings.bucket_mask));
-	if (!b || join_in(j, b, j->insert && !b->spilled))
+	if (!b)
 		return 0;
+	if (join_in(j, b, j->insert && !b->spilled)) {
+		/* It was not let in: what is missing may be of an entry in the second bucket. */
+		if (j->full && b->spilled) {
+			b = join_bucket(kl_join_second(hash, kl_settings.bucket_mask));
+			if (b)
+				b->full_ns = j->sighting.now;
+		}
+		return 0;
+	}
 	if (j->insert || b->spilled)
 		join_second(j, hash);
 	return 0;
