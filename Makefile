@@ -32,7 +32,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng sqlite3
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng sqlite3 libnats
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
@@ -347,7 +347,7 @@ format:
 
 # Data flows one way: the headers and the core know neither the sources' libraries nor the reports.
 include-directions:
-	@! grep -nE '#include.*(bpf/libbpf|bpf/bpf|pcap|libmnl|jansson|sqlite3|report/|source/|cli/|history/)' \
+	@! grep -nE '#include.*(bpf/libbpf|bpf/bpf|pcap|libmnl|jansson|sqlite3|nats|report/|source/|cli/|history/)' \
 		include/kaloss/*.h $(wildcard user/core/*.[ch]) || { \
 		echo "include-directions: the lines above cross a border (docs/design.md)" >&2; exit 1; }
 	@! grep -lE '#include.*(bpf/libbpf|bpf/bpf\.h)' $(wildcard user/*/*.[ch] user/*.c) | \
@@ -360,6 +360,9 @@ include-directions:
 		grep -v '^user/report/metrics_http.c' || { \
 		echo "include-directions: only user/report/metrics_http.c may include libmicrohttpd" >&2; \
 		exit 1; }
+	@! grep -lE '#include.*nats' $(wildcard user/*/*.[ch] user/*.c) | \
+		grep -v '^user/source/broker' || { \
+		echo "include-directions: only user/source/broker*.[ch] may include libnats" >&2; exit 1; }
 	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch] user/history/*.[ch]) || { \
 		echo "include-directions: sources and histories do not know reports" >&2; exit 1; }
 	@! grep -lE '#include.*sqlite3' $(wildcard user/*/*.[ch] user/*.c) | \

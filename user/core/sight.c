@@ -130,7 +130,7 @@ static uint32_t orient(const struct kl_segment *segment, bool ambiguous, uint32_
 
 /* ---- Hashes of what is in a segment ---- */
 
-static uint64_t hash_bytes(uint64_t seed, const uint8_t *bytes, size_t len)
+uint64_t kl_sight_hash(uint64_t seed, const uint8_t *bytes, size_t len)
 {
 	uint64_t h = kl_mix(seed, len), word;
 
@@ -185,8 +185,8 @@ static uint64_t hash_call(uint64_t seed, const uint8_t *payload, size_t have)
 
 	if (!id || !cseq || !id_len || !cseq_len)
 		return 0;
-	h = hash_bytes(seed, (const uint8_t *)id, id_len);
-	return hash_bytes(h, (const uint8_t *)cseq, cseq_len);
+	h = kl_sight_hash(seed, (const uint8_t *)id, id_len);
+	return kl_sight_hash(h, (const uint8_t *)cseq, cseq_len);
 }
 
 /* ---- Messages over several segments ---- */
@@ -305,7 +305,7 @@ static void read_payload(struct kl_sighter *s, struct conn *c, const struct kl_s
 	}
 	ret->unclassified = in->have < segment->payload_len && out->kind == KL_OTHER;
 	if (in->have == segment->payload_len)
-		out->content = hash_bytes(s->config.seed, in->payload, in->have);
+		out->content = kl_sight_hash(s->config.seed, in->payload, in->have);
 	if (ret->service == KL_SIP) {
 		out->call = hash_call(s->config.seed, in->payload, in->have);
 		read_sip(c, in, ret);
@@ -313,8 +313,8 @@ static void read_payload(struct kl_sighter *s, struct conn *c, const struct kl_s
 		kl_read_message(in->payload + start, in->have - start, &ret->message);
 	}
 	if (ret->message.device[0])
-		out->device = hash_bytes(s->config.seed, (const uint8_t *)ret->message.device,
-					 strlen(ret->message.device));
+		out->device = kl_sight_hash(s->config.seed, (const uint8_t *)ret->message.device,
+					    strlen(ret->message.device));
 }
 
 int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct kl_sight *ret)

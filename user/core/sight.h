@@ -53,3 +53,6 @@ static inline void kl_sighter_freep(struct kl_sighter **s)
 int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct kl_sight *ret);
 
 uint64_t kl_sighter_evicted(const struct kl_sighter *s);
+
+/* How a sighting's contents are hashed; never 0. */
+uint64_t kl_sight_hash(uint64_t seed, const uint8_t *bytes, size_t len);
