@@ -53,7 +53,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I
 LIB_SOURCES := $(sort $(wildcard user/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libkaloss.a
-SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h
+SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h $(BUILD)/one_side.skel.h
 # What an HTML report carries, as a header: its style, its body, and its script from its parts.
 PAGE := $(BUILD)/html_page.h
 PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js view.js table.js \
