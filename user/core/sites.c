@@ -132,7 +132,8 @@ static int mark(struct kl_sites *s, uint64_t seq, uint64_t stored_ns)
 	if (s->mark_first + s->mark_count == s->mark_room) {
 		size_t room = s->mark_count + 64;
 
-		memmove(s->marks, s->marks + s->mark_first, s->mark_count * sizeof(*of));
+		if (s->mark_first)
+			memmove(s->marks, s->marks + s->mark_first, s->mark_count * sizeof(*of));
 		s->mark_first = 0;
 		if (room > s->mark_room) {
 			room = 2 * room;
@@ -202,8 +203,27 @@ static struct sites_agent *agent_of(struct kl_sites *s, const struct kl_site_mes
 	return a;
 }
 
-static void note_gap(struct kl_sites *s, struct sites_agent *a, uint64_t from_ns, uint64_t to_ns)
+/* (What was told of before a takeover is not told of again.) */
+static void tell_gap(struct kl_sites *s, const struct sites_agent *a, uint64_t from_ns,
+		     uint64_t to_ns, const char *why)
 {
+	struct kl_site_gap gap = {
+		.agent = &a->name,
+		.side = a->side,
+		.id = kl_mix(sites_id(&a->name, from_ns), to_ns),
+		.from_ns = from_ns + (uint64_t)a->wall_ns,
+		.to_ns = to_ns + (uint64_t)a->wall_ns,
+		.why = why,
+	};
+
+	if (s->config.gap && s->last_seq > s->before.head)
+		sites_keep_error(s, s->config.gap(&gap, s->config.arg));
+}
+
+static void note_gap(struct kl_sites *s, struct sites_agent *a, uint64_t from_ns, uint64_t to_ns,
+		     const char *why)
+{
+	tell_gap(s, a, from_ns, to_ns, why);
 	if (a->gaps == SITES_GAPS) {
 		/* The first two become one. */
 		a->gap[1].from_ns = a->gap[0].from_ns;
@@ -224,16 +244,18 @@ static void note_coverage(struct kl_sites *s, struct sites_agent *a,
 	const struct kl_wire_batch *b = m->batch;
 	int64_t lag_ns;
 
+	a->wall_ns = b->wall_ns;
 	s->stats.batches_missing += b->number - a->number - 1;
 	if (b->from_ns > a->arrived_ns || b->number > a->number + 1)
 		note_gap(s, a, a->arrived_ns,
-			 b->from_ns > a->arrived_ns ? b->from_ns : a->arrived_ns);
+			 b->from_ns > a->arrived_ns ? b->from_ns : a->arrived_ns,
+			 b->number > a->number + 1 ? "missing" : "not_covered");
 	for (uint32_t i = 0; i < b->misses; i++)
-		note_gap(s, a, b->missed[i].from_ns, b->missed[i].to_ns);
+		note_gap(s, a, b->missed[i].from_ns, b->missed[i].to_ns,
+			 kl_wire_why_name(b->missed[i].why));
 	a->number = b->number;
 	if (b->to_ns > a->arrived_ns)
 		a->arrived_ns = b->to_ns;
-	a->wall_ns = b->wall_ns;
 	lag_ns = (int64_t)(s->now_ns - b->to_ns);
 	a->lag_ns = lag_ns;
 	/* Clocks drift, though no more than this. */

@@ -45,6 +45,15 @@ struct kl_site_settled {
 	const char *device;			     /* NULL: not named */
 };
 
+/* A time that an agent did not cover. */
+struct kl_site_gap {
+	const struct kl_site_agent *agent;
+	uint32_t side;
+	uint64_t id;
+	uint64_t from_ns, to_ns; /* CLOCK_REALTIME of its host */
+	const char *why;
+};
+
 struct kl_sites_config {
 	uint64_t tolerance_ns; /* see struct kl_pair_config */
 	uint64_t hold_ns;      /* 0: 8 tolerances */
@@ -56,6 +65,7 @@ struct kl_sites_config {
 	uint32_t max_conns;   /* 0: 256 Ki */
 	uint32_t max_agents;  /* 0: 4096 */
 	int (*settled)(const struct kl_site_settled *s, void *arg); /* an error ends the call */
+	int (*gap)(const struct kl_site_gap *gap, void *arg);	    /* the same; NULL: not wanted */
 	void *arg;
 };
 
