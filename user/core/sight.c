@@ -21,6 +21,8 @@ struct stream {
 	uint32_t end_seq;  /* behind the last segment in order */
 	uint32_t last_seq; /* of that segment, and where in it a message began */
 	uint32_t last_start;
+	uint32_t joined_end; /* behind the last keepalive or answer */
+	bool has_joined, joined_acked;
 	bool in_step; /* next_seq is known */
 	bool has_end;
 	uint32_t part_len; /* SIP: what there is of a message that goes on */
@@ -317,6 +319,29 @@ static void read_payload(struct kl_sighter *s, struct conn *c, const struct kl_s
 					    strlen(ret->message.device));
 }
 
+static void see_acknowledgement(struct conn *c, struct kl_sight *ret)
+{
+	const struct kl_sighted *s = &ret->sighted;
+	struct stream *st = &c->stream[s->direction], *peer = &c->stream[s->direction ^ 1];
+
+	if (kl_kind_is_joined(s->kind) && s->payload_len > 1) {
+		st->joined_end = s->seq + s->payload_len;
+		st->has_joined = true;
+		st->joined_acked = false;
+	}
+	if ((s->flags & (KL_ACK | KL_RST)) != KL_ACK || !peer->has_joined ||
+	    kl_seq_before(s->ack, peer->joined_end))
+		return;
+	ret->acknowledges = !peer->joined_acked || s->ack == peer->joined_end;
+	peer->joined_acked = true;
+}
+
+bool kl_sight_matters(const struct kl_sight *s)
+{
+	return kl_kind_is_joined(s->sighted.kind) || s->acknowledges || s->sighted.fragment ||
+	       (s->sighted.flags & (KL_SYN | KL_FIN | KL_RST));
+}
+
 int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct kl_sight *ret)
 {
 	const struct kl_segment *segment = in->segment;
@@ -360,5 +385,6 @@ int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct
 	kl_flow_see(&c->conn, &at, segment);
 	if (segment->payload_len > 1)
 		read_payload(s, c, in, ret);
+	see_acknowledgement(c, ret);
 	return 0;
 }
