@@ -60,7 +60,7 @@ PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js 
 	main.js selftest.js)
 
 # What says which options there are.
-VERBS := watch diagnose check agent
+VERBS := watch diagnose check agent join
 HELP := $(VERBS:%=$(BUILD)/help/%)
 MAN_PAGES := $(sort $(wildcard man/*.[1-8]))
 FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))

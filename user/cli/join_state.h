@@ -27,6 +27,7 @@ struct kl_join_site {
 	struct kl_site_counts total;
 	struct kl_site_counts untold; /* in no tick yet */
 	struct kl_site_counts fresh;  /* not committed */
+	size_t conns;		      /* as of the last tick */
 	UT_hash_handle hh;
 };
 

@@ -12,7 +12,7 @@ struct kl_site_counts {
 	struct kl_count kind[KL_DIRECTIONS][KL_KINDS];
 	uint64_t unpaired[KL_PAIR_REASONS]; /* near or far */
 	uint64_t unsaid;		    /* losses without a record */
-	uint64_t transit[KL_HIST_BUCKETS];  /* in the histogram's units */
+	uint32_t transit[KL_HIST_BUCKETS];
 	uint64_t transit_max_ns;	    /* since the counts were cleared */
 };
 

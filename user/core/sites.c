@@ -508,16 +508,12 @@ int kl_sites_pairs(const struct kl_sites *s, kl_site_pair_fn fn, void *arg)
 	return r;
 }
 
-size_t kl_sites_conns_of(const struct kl_sites *s, const char *site)
+void kl_sites_conns(const struct kl_sites *s, kl_site_conn_fn fn, void *arg)
 {
-	size_t n = 0;
-
 	for (const struct sites_conn *c = s->conns; c; c = c->hh.next) {
 		const struct sites_route *r = c->route;
 
-		if (c->stored_ns + s->config.patience_ns >= s->now_ns && r->count[KL_ACCESS] &&
-		    !strcmp(r->by[KL_ACCESS][0].agent->name.site, site))
-			n++;
+		if (c->stored_ns + s->config.patience_ns >= s->now_ns && r->count[KL_ACCESS])
+			fn(r->by[KL_ACCESS][0].agent->name.site, arg);
 	}
-	return n;
 }

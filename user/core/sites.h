@@ -136,5 +136,6 @@ struct kl_site_pair {
 typedef int (*kl_site_pair_fn)(const struct kl_site_pair *pair, void *arg);
 int kl_sites_pairs(const struct kl_sites *s, kl_site_pair_fn fn, void *arg);
 
-/* Phones of a site that were seen within the patience: counted by connections, not by addresses. */
-size_t kl_sites_conns_of(const struct kl_sites *s, const char *site);
+/* Each connection that was seen within the patience, by the site of its access agent. */
+typedef void (*kl_site_conn_fn)(const char *site, void *arg);
+void kl_sites_conns(const struct kl_sites *s, kl_site_conn_fn fn, void *arg);
