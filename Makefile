@@ -68,7 +68,7 @@ FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
-	syslog-events snmp-evidence)
+	syslog-events snmp-evidence stream-lines)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study write-outage)
 BENCH_TOOLS := flood live tcp figure
 # To be preloaded: never with a sanitizer, which preloads itself.
@@ -214,6 +214,9 @@ $(BUILD)/tests/lab/syslog-events: $(BUILD)/tests/lab/syslog_events.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -o $@
 
 $(BUILD)/tests/lab/snmp-evidence: $(BUILD)/tests/lab/snmp_evidence.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/lab/stream-lines: $(BUILD)/tests/lab/stream_lines.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)

@@ -49,8 +49,9 @@ int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *
 	loss.copies[x->direction] = x->copy;
 	loss.copies[x->direction ^ 1] = x->copies_far;
 	record = kl_json_loss(&loss);
-	json_object_set_new(record, "access", agent_json(s->agent[KL_ACCESS]));
-	json_object_set_new(record, "cucm_agent", agent_json(s->agent[KL_CUCM]));
+	json_object_set_new(record, "agents",
+			    json_pack("{s:o,s:o}", "access", agent_json(s->agent[KL_ACCESS]),
+				      "cucm", agent_json(s->agent[KL_CUCM])));
 	return add(p, s->id, a->site, record);
 }
 

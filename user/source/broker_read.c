@@ -178,7 +178,6 @@ int kl_broker_reader_take(struct kl_broker_reader *r, int most, kl_broker_messag
 	jsFetchRequest_Init(&request);
 	request.Batch = most;
 	request.NoWait = true;
-	request.Expires = (int64_t)(2 * KL_NS_PER_S);
 	s = natsSubscription_FetchRequest(&list, r->sub, &request);
 	if (s == NATS_TIMEOUT || s == NATS_NOT_FOUND)
 		return 0;
