@@ -14,7 +14,7 @@ packages=(
   libcriterion-dev libclang-rt-14-dev clang-format clang-tidy
   sqlite3 iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema python3-seccomp snmp bsdutils systemd chromium-headless-shell
-  prometheus curl nats-server
+  prometheus curl nats-server openssl
   qemu-system-x86 busybox-static kmod xz-utils
   man-db mandoc zsh fish debhelper dpkg-dev lintian
 )

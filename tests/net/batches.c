@@ -80,7 +80,6 @@ static int make(struct kl_broker *b)
 		.name = "KALOSS_BEAT",
 		.subjects = { KL_SUBJECT_PREFIX ".v1.beat.>" },
 		.max_per_subject = 1,
-		.in_memory = true,
 	};
 	struct kl_error err = {};
 

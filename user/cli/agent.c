@@ -100,10 +100,11 @@ static int open_spool(struct kl_agent *a, struct kl_error *err)
 static int open_broker(struct kl_agent *a, struct kl_error *err)
 {
 	struct kl_broker_config config = a->o->sites.nats;
-	static char name[2 * KL_TOKEN_SIZE + 16];
 
-	snprintf(name, sizeof(name), "kaloss agent %s %s", a->o->sites.site, a->name);
-	config.name = name;
+	snprintf(a->client, sizeof(a->client), "kaloss agent %s %s", a->o->sites.site, a->name);
+	kl_subject_inbox(a->o->sites.prefix, a->o->sites.site, a->inbox);
+	config.name = a->client;
+	config.inbox = a->inbox;
 	return kl_broker_open(&config, &a->broker, err);
 }
 

@@ -22,6 +22,8 @@ struct kl_agent {
 	struct kl_live_config live; /* of the options, with the interfaces on the side asked for */
 	struct kl_ports ports;
 	char name[KL_TOKEN_SIZE];
+	char client[2 * KL_TOKEN_SIZE + 16]; /* as the server shows it */
+	char inbox[KL_SUBJECT_SIZE];
 
 	struct kl_stop *stop;
 	struct kl_one_side *side;

@@ -14,6 +14,8 @@ enum {
 
 /* What comes later than this out of its time may be something that was missed. */
 #define LATE_NS (10 * KL_NS_PER_MS)
+/* What is missing so soon after something else is one with it. */
+#define NEAR_NS (10 * KL_NS_PER_MS)
 
 struct part {
 	uint64_t from_ns;	     /* of its next batch */
@@ -106,7 +108,7 @@ void kl_batcher_missed(struct kl_batcher *b, uint64_t from_ns, uint64_t to_ns, e
 		new.from_ns = b->settled_ns;
 	if (new.to_ns < new.from_ns)
 		new.to_ns = new.from_ns;
-	if (last && new.from_ns <= last->to_ns) {
+	if (last && new.from_ns <= last->to_ns + NEAR_NS) {
 		last->to_ns = new.to_ns > last->to_ns ? new.to_ns : last->to_ns;
 		if (new.from_ns < last->from_ns)
 			last->from_ns = new.from_ns;

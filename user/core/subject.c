@@ -66,6 +66,11 @@ void kl_subject_beat(const char *prefix, const char *site, const char *agent,
 	snprintf(ret, KL_SUBJECT_SIZE, "%s.v1.beat.%s.%s", prefix, site, agent);
 }
 
+void kl_subject_inbox(const char *prefix, const char *site, char ret[KL_SUBJECT_SIZE])
+{
+	snprintf(ret, KL_SUBJECT_SIZE, "%s.v1.inbox.%s", prefix, site);
+}
+
 /* ---- reading ---- */
 
 static bool skip(const char **at, const char *text)

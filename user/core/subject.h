@@ -30,6 +30,9 @@ void kl_subject_segments(const char *prefix, const char *site, const char *agent
 void kl_subject_beat(const char *prefix, const char *site, const char *agent,
 		     char ret[KL_SUBJECT_SIZE]);
 
+/* PREFIX.v1.inbox.SITE: what the server answers to the site's agents begins so. */
+void kl_subject_inbox(const char *prefix, const char *site, char ret[KL_SUBJECT_SIZE]);
+
 struct kl_subject_from {
 	char site[KL_TOKEN_SIZE];
 	char agent[KL_TOKEN_SIZE];

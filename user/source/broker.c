@@ -264,6 +264,8 @@ static int set_options(struct kl_broker *b, struct kl_error *err)
 		s = natsOptions_SetClosedCB(o, on_closed, b);
 	if (s == NATS_OK)
 		s = natsOptions_SetErrorHandler(o, on_error, b);
+	if (s == NATS_OK && b->config.inbox)
+		s = natsOptions_SetCustomInboxPrefix(o, b->config.inbox);
 	if (s == NATS_OK && b->config.name)
 		s = natsOptions_SetName(o, b->config.name);
 	if (s != NATS_OK)

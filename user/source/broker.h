@@ -32,6 +32,9 @@ struct kl_broker_config {
 	const char *tls_ca;    /* PEM; asks for TLS, as the other two do */
 	const char *tls_cert;
 	const char *tls_key;
+	/* Answers to us come to subjects that begin so; NULL: _INBOX. Whoever may listen to other's
+	 * inboxes reads what they ask for. */
+	const char *inbox;
 	uint32_t max_pending; /* published and not acknowledged, at most; 0: 256 */
 };
 

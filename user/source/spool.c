@@ -219,6 +219,36 @@ static void drop_entry(struct kl_spool *s, struct entry *e)
 	finish_entry(s, e);
 }
 
+static int count_dropped(const struct kl_spool_entry *e, void *arg)
+{
+	struct kl_spool *s = arg;
+
+	s->status.dropped++;
+	s->status.dropped_sightings += e->sightings;
+	free(e->data);
+	return 0;
+}
+
+/* All of the head is under way: what comes behind it goes. */
+static bool drop_file(struct kl_spool *s)
+{
+	uint64_t number, size, damaged;
+
+	if (!s->files)
+		return false;
+	if (s->files == 1) {
+		kl_closep(&s->tail_fd);
+		s->tail_fd = -1;
+	}
+	number = s->file[0];
+	size = kl_spool_size(s->dir, number);
+	kl_spool_read(s->dir, number, count_dropped, s, &damaged);
+	kl_spool_remove(s->dir, number);
+	s->files_bytes -= size < s->files_bytes ? size : s->files_bytes;
+	memmove(s->file, s->file + 1, --s->files * sizeof(*s->file));
+	return true;
+}
+
 /* The oldest that is not under way. Of a head with a file: all of it, for only then is there room. */
 static bool drop_oldest(struct kl_spool *s)
 {
@@ -239,12 +269,11 @@ static bool drop_oldest(struct kl_spool *s)
 		dropped = true;
 	}
 	renew_head(s);
-	return dropped;
+	return dropped || drop_file(s);
 }
 
 static int make_room(struct kl_spool *s, uint64_t bytes)
 {
-	/* (A head of which all is under way goes soon; files behind it have to stand back for it.) */
 	while (total(s) + bytes > s->config.max_bytes) {
 		if (!drop_oldest(s))
 			return -ENOSPC;
