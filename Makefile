@@ -68,7 +68,7 @@ FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
-	syslog-events snmp-evidence stream-lines)
+	syslog-events snmp-evidence stream-lines sites-load)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study write-outage)
 BENCH_TOOLS := flood live tcp figure
 # To be preloaded: never with a sanitizer, which preloads itself.
@@ -217,6 +217,9 @@ $(BUILD)/tests/lab/snmp-evidence: $(BUILD)/tests/lab/snmp_evidence.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/lab/stream-lines: $(BUILD)/tests/lab/stream_lines.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/lab/sites-load: $(BUILD)/tests/lab/sites_load.o $(BUILD)/tests/unit/sites_world.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)

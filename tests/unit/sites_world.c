@@ -19,6 +19,7 @@ struct happening {
 	uint64_t true_ns;
 	uint32_t agent;
 	uint32_t order;
+	uint32_t partition;
 	struct kl_wire_sighting w;
 };
 
@@ -75,7 +76,9 @@ static void see(struct maker *m, uint32_t agent, uint64_t true_ns,
 		return;
 	m->of = grow(m->of, m->count, &m->room, sizeof(*m->of));
 	h = &m->of[m->count];
-	*h = (struct happening){ true_ns, agent, (uint32_t)m->count, *seen };
+	*h = (struct happening){ true_ns, agent, (uint32_t)m->count, 0, *seen };
+	h->partition = kl_partition_of(&seen->sighted.ends, m->w->config.rule,
+				       m->w->config.partitions);
 	h->w.sighted.side = (uint8_t)a->side;
 	h->w.sighted.time_ns = clock_of(a, true_ns);
 	m->count++;
@@ -143,6 +146,7 @@ static uint64_t send_segment(struct maker *m, struct phone *p, uint32_t d, uint6
 		bool lost = i < TRIES && kl_kind_is_joined(kind) && chance(m, m->w->config.loss);
 		struct world_copy c = { .agent = agent[d],
 					.phone = p->number,
+					.ends = p->ends,
 					.true_ns = at_ns,
 					.seq = d == KL_TO_CUCM ? near.sighted.seq : far.sighted.seq,
 					.direction = (uint8_t)d,
@@ -175,7 +179,7 @@ static void live(struct maker *m, const struct world_phones *g, uint32_t number)
 	p.id = (uint16_t)draw(m) | 1;
 	at = send_segment(m, &p, KL_TO_CUCM, at, 0, KL_OTHER, KL_SYN);
 	at = send_segment(m, &p, KL_TO_PHONE, at, 0, KL_OTHER, KL_SYN | KL_ACK);
-	while (at < m->w->end_ns) {
+	while (at + c->quiet_ns < m->w->end_ns) {
 		uint64_t then = at + c->period_ns;
 
 		p.calls++;
@@ -234,14 +238,17 @@ static void add_message(struct world *w, uint32_t agent, uint64_t stored_ns,
 		abort();
 	w->message = grow(w->message, w->messages, &w->message_room, sizeof(*w->message));
 	x = &w->message[w->messages];
-	*x = (struct world_message){ .agent = agent, .len = bytes.len };
+	*x = (struct world_message){
+		.agent = agent, .partition = b->partition, .number = b->number, .len = bytes.len
+	};
 	/* Those of one agent stay in order. */
 	x->stored_ns = stored_ns + w->messages;
 	x->data = bytes.data;
 	w->messages++;
 }
 
-static void send_batches(struct maker *m, uint32_t agent, struct kl_wire_batch *b)
+static void send_batches(struct maker *m, uint32_t agent, uint32_t partition,
+			 struct kl_wire_batch *b)
 {
 	struct world *w = m->w;
 	const struct world_agent *a = &w->config.agent[agent];
@@ -252,7 +259,8 @@ static void send_batches(struct maker *m, uint32_t agent, struct kl_wire_batch *
 				     .number = 1,
 				     .side = a->side,
 				     .rule = w->config.rule,
-				     .partitions = 1,
+				     .partitions = w->config.partitions,
+				     .partition = partition,
 				     .of = b->of,
 				     .tables = b->tables };
 	for (uint64_t to = from + S; from < w->end_ns; from = to, to += S) {
@@ -260,7 +268,7 @@ static void send_batches(struct maker *m, uint32_t agent, struct kl_wire_batch *
 
 		b->count = 0;
 		for (; at < m->count && m->of[at].true_ns < to; at++) {
-			if (m->of[at].agent == agent)
+			if (m->of[at].agent == agent && m->of[at].partition == partition)
 				b->of[b->count++] = m->of[at].w;
 		}
 		b->from_ns = clock_of(a, from);
@@ -287,13 +295,15 @@ void world_make(struct world *w, const struct world_config *config)
 	uint32_t number = 0;
 
 	*w = (struct world){ .config = *config, .end_ns = WORLD_START_NS + config->span_ns };
+	if (!w->config.partitions)
+		w->config.partitions = 1;
 	for (uint32_t g = 0; g < config->groups; g++) {
 		for (uint32_t i = 0; i < config->phones[g].count; i++)
 			live(&m, &config->phones[g], number++);
 	}
 	qsort(m.of, m.count, sizeof(*m.of), by_time);
-	for (uint32_t i = 0; i < config->agents; i++)
-		send_batches(&m, i, b);
+	for (uint32_t i = 0; i < config->agents * w->config.partitions; i++)
+		send_batches(&m, i / w->config.partitions, i % w->config.partitions, b);
 	qsort(w->message, w->messages, sizeof(*w->message), by_stored);
 	kl_wire_free(b);
 	free(m.of);

@@ -44,7 +44,9 @@ struct world_config {
 	uint64_t span_ns;
 	uint64_t period_ns; /* of keepalives */
 	double loss;
+	uint64_t quiet_ns; /* at the end, in which nothing is sent: agents say so */
 	enum kl_wire_rule rule;
+	uint32_t partitions; /* 0: 1 */
 	struct world_agent agent[WORLD_AGENTS];
 	uint32_t agents;
 	struct world_phones phones[8];
@@ -54,6 +56,8 @@ struct world_config {
 struct world_message {
 	uint64_t stored_ns;
 	uint32_t agent;
+	uint32_t partition;
+	uint64_t number;
 	void *data;
 	size_t len;
 };
@@ -61,7 +65,8 @@ struct world_message {
 /* A copy that was sent: as its near agent saw it. */
 struct world_copy {
 	uint32_t agent;
-	uint32_t phone; /* of all */
+	uint32_t phone;		  /* of all */
+	struct kl_endpoints ends; /* as the access side sees them */
 	uint64_t true_ns;
 	uint64_t seen_ns;
 	uint32_t seq;

@@ -56,10 +56,14 @@ static uint64_t score(const char *name, uint32_t partition)
 	return h;
 }
 
+static bool is_gone(const struct kl_join *j, const struct kl_joiner_seen *x)
+{
+	return x->heard_ns + j->o->join.lease_ns < j->now_ns;
+}
+
 static bool is_there(const struct kl_join *j, const struct kl_joiner_seen *x)
 {
-	return x->heard_ns + j->o->join.lease_ns >= j->now_ns &&
-	       x->heard_ns >= x->first_ns + SETTLE_NS;
+	return !is_gone(j, x) && x->heard_ns >= x->first_ns + SETTLE_NS;
 }
 
 /* Each partition has its own order of joiners, and the first that is there has it. */
@@ -89,12 +93,12 @@ static int hear(const struct kl_broker_message *m, void *arg)
 		x = strcmp(j->joiner[i].name, name) ? NULL : &j->joiner[i];
 	/* In the place of one that is gone, if there is one. */
 	for (uint32_t i = 0; i < j->joiners && !x; i++)
-		x = is_there(j, &j->joiner[i]) ? NULL : &j->joiner[i];
+		x = is_gone(j, &j->joiner[i]) ? &j->joiner[i] : NULL;
 	if (!x && j->joiners < KL_JOIN_JOINERS_MAX)
 		x = &j->joiner[j->joiners++];
 	if (!x)
 		return 0;
-	if (strcmp(x->name, name) || x->heard_ns + j->o->join.lease_ns < j->now_ns)
+	if (strcmp(x->name, name) || is_gone(j, x))
 		x->first_ns = j->now_ns;
 	snprintf(x->name, sizeof(x->name), "%s", name);
 	/* One that says nothing more says that it goes. */
