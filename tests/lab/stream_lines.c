@@ -11,7 +11,7 @@
 
 static int print(const struct kl_broker_message *m, void *arg)
 {
-	(void)arg;
+	*(uint64_t *)arg = m->behind;
 	fwrite(m->data, 1, m->len, stdout);
 	putchar('\n');
 	return 0;
@@ -25,6 +25,7 @@ static int read_all(struct kl_broker *b, const char *stream, const char *subject
 	};
 	struct kl_broker_reader *reader = NULL;
 	uint64_t until_ns = kl_monotonic_ns() + 20 * KL_NS_PER_S;
+	uint64_t behind = 1;
 	struct kl_error err = {};
 	int r;
 
@@ -35,8 +36,8 @@ static int read_all(struct kl_broker *b, const char *stream, const char *subject
 		kl_broker_look(b);
 	}
 	/* (What the server has to look up first is not there at once.) */
-	for (int nothing = 0; !r && nothing < 5;) {
-		int got = kl_broker_reader_take(reader, 256, print, NULL, &err);
+	for (int nothing = 0; !r && behind && nothing < 40;) {
+		int got = kl_broker_reader_take(reader, 256, print, &behind, &err);
 
 		if (got < 0)
 			r = got;

@@ -167,7 +167,8 @@ static void live(struct maker *m, const struct world_phones *g, uint32_t number)
 {
 	const struct world_config *c = &m->w->config;
 	struct phone p = { .group = g, .number = number };
-	uint64_t at = WORLD_START_NS + draw(m) % c->period_ns;
+	/* (What is sent as the agents begin may be from before.) */
+	uint64_t at = WORLD_START_NS + 2 * S + draw(m) % c->period_ns;
 
 	p.ends.family = 4;
 	p.ends.phone[0] = (uint32_t)__builtin_bswap32(0x0a000000u + g->first + number);

@@ -21,7 +21,6 @@ struct kl_join;
 
 enum {
 	KL_JOIN_JOINERS_MAX = 256,
-	KL_JOIN_COMPLAINTS = 64, /* agents whose batches cannot be read, told apart */
 	KL_JOIN_NAME = 96,
 };
 
@@ -46,8 +45,7 @@ struct kl_join_partition {
 	struct kl_broker_reader *reader;
 	uint32_t readers; /* opened so far */
 	uint64_t next_seq;
-	uint64_t refused; /* batches */
-	size_t to_ack;	  /* of state.outs */
+	size_t to_ack; /* of state.outs */
 };
 
 struct kl_joiner_seen {

@@ -50,16 +50,21 @@ static int take_gap(const struct kl_site_gap *gap, void *arg)
 
 /* ---- batches ---- */
 
-static void complain(struct kl_join_partition *p, const char *subject, const char *text)
+/* Now and then: there may be many of them. */
+static void complain(struct kl_join_partition *p, const char *what, const char *text)
 {
 	struct kl_join *j = p->join;
 
-	p->refused++;
-	j->refused++;
 	if (j->complained_ns && j->now_ns < j->complained_ns + COMPLAIN_NS)
 		return;
 	j->complained_ns = j->now_ns;
-	kl_join_say("%s: not taken: %s", subject, text);
+	kl_join_say("%s: not taken: %s", what, text);
+}
+
+static void refuse(struct kl_join_partition *p, const char *subject, const char *text)
+{
+	p->join->refused++;
+	complain(p, subject, text);
 }
 
 /* All agents must divide connections alike: else the two ends of one would not meet. */
@@ -79,7 +84,7 @@ static bool fits(struct kl_join_partition *p, const char *subject, const struct 
 		 "must have the same --partitions and --partition-by",
 		 b->partitions, kl_wire_rule_name(b->rule), s->partitions,
 		 kl_wire_rule_name(s->rule));
-	complain(p, subject, text);
+	refuse(p, subject, text);
 	return false;
 }
 
@@ -97,11 +102,11 @@ static int take_message(const struct kl_broker_message *m, void *arg)
 	p->dirty = true;
 	if (!kl_subject_read_segments(j->o->sites.prefix, m->subject, &from) ||
 	    from.partition != p->number) {
-		complain(p, m->subject, "no subject of this partition");
+		refuse(p, m->subject, "no subject of this partition");
 		return 0;
 	}
 	if (kl_wire_decode(m->data, m->len, j->batch, &err)) {
-		complain(p, m->subject, err.text);
+		refuse(p, m->subject, err.text);
 		return 0;
 	}
 	if (!fits(p, m->subject, j->batch))
@@ -199,7 +204,7 @@ static int take_over(struct kl_join_partition *p, const char *text)
 	if (!r)
 		r = open_sites(p);
 	if (r) {
-		if (r != -EEXIST && r != -ENOTCONN && r != -ETIMEDOUT)
+		if (r != -EEXIST && r != -ENOTCONN && r != -ETIMEDOUT && r != -ENOENT)
 			kl_join_say("partition %u: %s", p->number, err.text);
 		kl_join_drop(p);
 		return r;
@@ -338,7 +343,7 @@ static void commit(struct kl_join_partition *p)
 		committed(p);
 	else if (r == -EEXIST)
 		lose(p);
-	else if (r != -ENOTCONN && r != -ETIMEDOUT)
+	else if (r != -ENOTCONN && r != -ETIMEDOUT && r != -ENOENT)
 		kl_join_say("partition %u: %s", p->number, err.text);
 }
 
@@ -386,8 +391,10 @@ bool kl_join_acked(struct kl_join_partition *p, const struct kl_broker_ack *ack)
 			continue;
 		o->sent = false;
 		if (ack->error) {
-			if (ack->error != -ETIMEDOUT && ack->error != -ENOTCONN)
-				kl_join_say("records: %s", ack->text);
+			/* (-ENOENT: the stream has no leader now.) It is sent again. */
+			if (ack->error != -ETIMEDOUT && ack->error != -ENOTCONN &&
+			    ack->error != -ENOENT)
+				complain(p, "records", ack->text);
 			return true;
 		}
 		o->acked = true;

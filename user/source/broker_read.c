@@ -157,6 +157,7 @@ static int hand_over(natsMsg *msg, kl_broker_message_fn fn, void *arg, uint64_t 
 		return -EIO;
 	m.sequence = meta->Sequence.Stream;
 	m.stored_ns = (uint64_t)meta->Timestamp;
+	m.behind = meta->NumPending;
 	jsMsgMetaData_Destroy(meta);
 	*ret_sequence = m.sequence;
 	return fn(&m, arg);

@@ -28,6 +28,7 @@ struct kl_broker_message {
 	size_t len;
 	uint64_t sequence;
 	uint64_t stored_ns; /* by the server's clock */
+	uint64_t behind;    /* so many more are there for this reader */
 };
 
 /* An error ends the reading. */
