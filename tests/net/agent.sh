@@ -198,7 +198,9 @@ run_server_away() {
 
 told_times() { [ "$(grep -c -- "$2" "$WORK/$1")" -ge "$3" ]; }
 has_spool() { [ "$(find "$WORK/spool" -name '*.spool' | wc -l)" -gt 0 ]; }
-spool_is_empty() { ! has_spool && [ "$(beat away .spool.batches)" = 0 ]; }
+
+# Its next heartbeat will say so.
+spool_is_empty() { ! has_spool && [ "$(batches beats | jq -r 'select(.ending == false) | .spool.batches')" = 0 ]; }
 
 # It ends while there is no server: what it saw is sent by the next one. Killed: it is not known.
 run_restarts() {
@@ -209,7 +211,7 @@ run_restarts() {
   start_nats
   batches make
   start_agent again access acc0 --spool "$WORK/spool"
-  wait_for "the next one sends them" eval '! has_spool'
+  wait_for "the next one sends them" spool_is_empty
   expect_all "over a restart" again
   mv "$WORK/phones" "$WORK/phones.1"
   stop_nats
@@ -219,7 +221,8 @@ run_restarts() {
   wait "$AGENT" 2>/dev/null
   start_nats
   start_agent again access acc0 --spool "$WORK/spool"
-  wait_for "what the killed one wrote is sent" eval '! has_spool'
+  lab_wait_for "$WORK/again" 'connected to' 30
+  wait_for "what the killed one wrote is sent" spool_is_empty
   stop_agent again "$AGENT"
   read_stream
   expect "boots" "$(jq -s 'map(select(.type == "batch") | .boot) | unique | length' "$WORK/read")" -eq 3
@@ -237,7 +240,7 @@ run_small_spool() {
   run_phones 6
   start_nats
   batches make
-  wait_for "what is left is sent" eval '! has_spool'
+  wait_for "what is left is sent" spool_is_empty
   stop_agent small "$AGENT"
   read_stream
   expect "it says that the spool is full" "$(grep -c 'the spool is full' "$WORK/small")" -eq 1

@@ -36,9 +36,8 @@ static void say_connection(struct kl_agent *a)
 	if (s.connected != a->connected && s.connected)
 		kl_agent_say(a, "connected to %s", s.server);
 	a->connected = s.connected;
-	if (!s.connected)
-		snprintf(text, sizeof(text), "no connection to a NATS server%s%.200s",
-			 s.trouble[0] ? ": " : "", s.trouble);
+	if (!s.connected && s.trouble[0])
+		snprintf(text, sizeof(text), "no connection to a NATS server: %.200s", s.trouble);
 	else if (s.trouble[0])
 		snprintf(text, sizeof(text), "the server says: %.200s", s.trouble);
 	say_new(a, a->trouble, sizeof(a->trouble), text);

@@ -14,7 +14,7 @@ struct server {
 };
 
 struct conn {
-	struct kl_endpoints ends;
+	_Alignas(8) struct kl_endpoints ends; /* compared by words */
 	uint16_t vlan;
 	struct kl_wire_numbers numbers;
 };

@@ -12,7 +12,7 @@ enum {
 };
 
 struct conn {
-	struct kl_endpoints ends;
+	_Alignas(8) struct kl_endpoints ends; /* compared by words */
 	uint16_t vlan;
 	uint32_t server;
 	struct kl_wire_numbers numbers;

@@ -19,7 +19,7 @@ enum {
 	RECONNECT_MS = 500,
 	PING_MS = 5000,
 	PINGS_OUT = 2,
-	ANEW_S = 2, /* between two connections made anew */
+	TRY_MS = 1000, /* between two tries to connect */
 	MAX_PENDING = 256,
 	PUBLIC_KEY_LEN = 56,
 };
@@ -36,6 +36,10 @@ void kl_broker_wake(struct kl_broker *b)
 
 static void note_trouble(struct kl_broker *b, const char *text)
 {
+	const char *place = text[0] == '(' ? strstr(text, "): ") : NULL;
+
+	/* (libnats says where in its source that is.) */
+	text = place ? place + 3 : text;
 	snprintf(b->trouble, sizeof(b->trouble), "%.200s", text);
 	b->trouble[strcspn(b->trouble, "\r\n")] = '\0';
 }
@@ -195,6 +199,14 @@ static int read_public_key(struct kl_broker *b, struct kl_error *err)
 		       path);
 }
 
+static bool is_readable(const char *path, struct kl_error *err)
+{
+	if (!path || !access(path, R_OK))
+		return true;
+	kl_set_error(err, "%s: %s", path, strerror(errno));
+	return false;
+}
+
 static int set_user(struct kl_broker *b, struct kl_error *err)
 {
 	const struct kl_broker_config *c = &b->config;
@@ -204,8 +216,8 @@ static int set_user(struct kl_broker *b, struct kl_error *err)
 	if (c->creds && c->nkey_seed)
 		return kl_fail(err, -EINVAL, "a credentials file and an NKEY exclude each other");
 	if (c->creds) {
-		if (access(c->creds, R_OK))
-			return kl_fail(err, -errno, "%s: %s", c->creds, strerror(errno));
+		if (!is_readable(c->creds, err))
+			return -errno;
 		s = natsOptions_SetUserCredentialsFromFiles(b->options, c->creds, NULL);
 	}
 	if (c->nkey_seed) {
@@ -226,6 +238,9 @@ static int set_tls(struct kl_broker *b, struct kl_error *err)
 	if (!c->tls_ca && !c->tls_cert && !strstr(c->urls, "tls://"))
 		return 0;
 	s = natsOptions_SetSecure(b->options, true);
+	if (!is_readable(c->tls_ca, err) || !is_readable(c->tls_cert, err) ||
+	    !is_readable(c->tls_key, err))
+		return -errno;
 	if (s == NATS_OK && c->tls_ca) {
 		s = natsOptions_LoadCATrustedCertificates(b->options, c->tls_ca);
 		if (s != NATS_OK)
@@ -249,8 +264,6 @@ static int set_options(struct kl_broker *b, struct kl_error *err)
 	if (s == NATS_OK)
 		s = natsOptions_SetReconnectWait(o, RECONNECT_MS);
 	if (s == NATS_OK)
-		s = natsOptions_SetRetryOnFailedConnect(o, true, on_connected, b);
-	if (s == NATS_OK)
 		s = natsOptions_SetTimeout(o, FIRST_TRY_MS);
 	if (s == NATS_OK)
 		s = natsOptions_SetPingInterval(o, PING_MS);
@@ -273,7 +286,56 @@ static int set_options(struct kl_broker *b, struct kl_error *err)
 	return set_urls(b, err) ?: set_tls(b, err) ?: set_user(b, err);
 }
 
-/* ---- From start to end ---- */
+/* ---- Connecting ---- */
+
+/* Where it was stopped meanwhile: true. */
+static bool wait_to_try(struct kl_broker *b)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TRY_MS / 1000;
+	while (!b->stopping && !pthread_cond_timedwait(&b->wake, &b->lock, &until))
+		;
+	return b->stopping;
+}
+
+/*
+ * A thread of its own, for each try waits for the network. (libnats would try by itself, but then it
+ * does not say why it was not let in.)
+ */
+static void *connect_until_made(void *arg)
+{
+	struct kl_broker *b = arg;
+	natsConnection *nc = NULL;
+
+	pthread_mutex_lock(&b->lock);
+	while (!b->stopping) {
+		natsStatus s, last;
+		const char *text;
+
+		pthread_mutex_unlock(&b->lock);
+		s = natsConnection_Connect(&nc, b->options);
+		text = nats_GetLastError(&last);
+		pthread_mutex_lock(&b->lock);
+		if (s == NATS_OK) {
+			b->made = nc;
+			break;
+		}
+		note_trouble(b, last == s && text ? text : natsStatus_GetText(s));
+		kl_broker_wake(b);
+		if (wait_to_try(b))
+			break;
+	}
+	pthread_mutex_unlock(&b->lock);
+	kl_broker_wake(b);
+	return NULL;
+}
+
+static void start_connecting(struct kl_broker *b)
+{
+	b->connecting = !pthread_create(&b->connector, NULL, connect_until_made, b);
+}
 
 static void forget_connection(struct kl_broker *b)
 {
@@ -284,25 +346,44 @@ static void forget_connection(struct kl_broker *b)
 	b->nc = NULL;
 }
 
-static int connect_anew(struct kl_broker *b, struct kl_error *err)
+/* What the connector made becomes ours. */
+static int adopt(struct kl_broker *b)
 {
+	natsConnection *made;
 	jsOptions js;
-	natsStatus s;
 
-	b->closed = false;
-	b->next_ns = kl_monotonic_ns() + ANEW_S * KL_NS_PER_S;
-	s = natsConnection_Connect(&b->nc, b->options);
-	/* (The handler is told of a connection that comes later only.) */
-	if (s == NATS_OK)
-		on_connected(b->nc, b);
-	else if (s != NATS_NOT_YET_CONNECTED)
-		return kl_broker_fail(err, s, 0, "connecting");
+	pthread_mutex_lock(&b->lock);
+	made = b->made;
+	b->made = NULL;
+	pthread_mutex_unlock(&b->lock);
+	if (!made)
+		return 0;
+	pthread_join(b->connector, NULL);
+	b->connecting = false;
+	b->nc = made;
 	jsOptions_Init(&js);
 	js.Wait = KL_BROKER_WAIT_MS;
 	js.PublishAsync.AckHandler = kl_broker_on_ack;
 	js.PublishAsync.AckHandlerClosure = b;
-	s = natsConnection_JetStream(&b->js, b->nc, &js);
-	return s == NATS_OK ? 0 : kl_broker_fail(err, s, 0, "JetStream");
+	if (natsConnection_JetStream(&b->js, b->nc, &js) != NATS_OK)
+		return -ENOMEM;
+	/* (If it broke already, its handler was or will be called.) */
+	if (natsConnection_Status(made) == NATS_CONN_STATUS_CONNECTED)
+		on_connected(made, b);
+	return 0;
+}
+
+/* ---- From start to end ---- */
+
+static void init_lock(struct kl_broker *b)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&b->lock, NULL);
 }
 
 int kl_broker_open(const struct kl_broker_config *config, struct kl_broker **ret,
@@ -316,7 +397,7 @@ int kl_broker_open(const struct kl_broker_config *config, struct kl_broker **ret
 	b->config = *config;
 	if (!b->config.max_pending)
 		b->config.max_pending = MAX_PENDING;
-	pthread_mutex_init(&b->lock, NULL);
+	init_lock(b);
 	b->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	b->flying = calloc(b->config.max_pending, sizeof(*b->flying));
 	if (b->fd < 0 || !b->flying)
@@ -327,11 +408,7 @@ int kl_broker_open(const struct kl_broker_config *config, struct kl_broker **ret
 		kl_broker_close(b);
 		return r;
 	}
-	/* Who is not let in now may be later: that is no reason not to run. */
-	if (connect_anew(b, err)) {
-		note_trouble(b, err->text);
-		b->closed = true;
-	}
+	start_connecting(b);
 	*ret = b;
 	return 0;
 }
@@ -340,6 +417,14 @@ void kl_broker_close(struct kl_broker *b)
 {
 	if (!b)
 		return;
+	if (b->connecting) {
+		pthread_mutex_lock(&b->lock);
+		b->stopping = true;
+		pthread_cond_signal(&b->wake);
+		pthread_mutex_unlock(&b->lock);
+		pthread_join(b->connector, NULL);
+		b->nc = b->made;
+	}
 	forget_connection(b);
 	natsOptions_Destroy(b->options);
 	while (b->first) {
@@ -350,6 +435,7 @@ void kl_broker_close(struct kl_broker *b)
 	}
 	free(b->flying);
 	kl_closep(&b->fd);
+	pthread_cond_destroy(&b->wake);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -361,32 +447,30 @@ int kl_broker_fd(const struct kl_broker *b)
 
 void kl_broker_look(struct kl_broker *b)
 {
-	struct kl_error err = {};
 	uint64_t count;
 	bool closed;
 
 	(void)!read(b->fd, &count, sizeof(count));
 	kl_broker_give_up(b, kl_monotonic_ns() - 2 * KL_BROKER_WAIT_MS * KL_NS_PER_MS);
+	if (b->connecting)
+		(void)adopt(b);
 	pthread_mutex_lock(&b->lock);
 	closed = b->closed;
+	b->closed = false;
 	pthread_mutex_unlock(&b->lock);
-	if (!closed || kl_monotonic_ns() < b->next_ns)
-		return;
-	forget_connection(b);
-	kl_broker_give_up(b, UINT64_MAX);
-	if (connect_anew(b, &err)) {
-		pthread_mutex_lock(&b->lock);
-		note_trouble(b, err.text);
-		b->closed = true;
-		pthread_mutex_unlock(&b->lock);
+	if (closed) {
+		forget_connection(b);
+		kl_broker_give_up(b, UINT64_MAX);
 	}
+	if (!b->nc && !b->connecting)
+		start_connecting(b);
 }
 
 void kl_broker_status(struct kl_broker *b, struct kl_broker_status *ret)
 {
 	*ret = (struct kl_broker_status){ .sent = b->sent };
 	pthread_mutex_lock(&b->lock);
-	ret->connected = b->connected && !b->closed;
+	ret->connected = b->connected;
 	ret->connects = b->connects;
 	memcpy(ret->server, b->server, sizeof(ret->server));
 	memcpy(ret->trouble, b->trouble, sizeof(ret->trouble));

@@ -28,12 +28,16 @@ struct kl_broker {
 	natsConnection *nc;
 	jsCtx *js;
 	int fd;				 /* eventfd */
-	uint64_t next_ns;		 /* not connected anew before that */
+	pthread_t connector;		 /* a thread that tries until it is connected */
+	bool connecting;		 /* it runs, or is not joined yet */
 	struct kl_broker_flying *flying; /* config.max_pending of them */
 	size_t pending;			 /* of them */
 	uint64_t sent;
 	/* Under the lock: written by libnats' threads. */
 	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	natsConnection *made; /* by the connector, which is at its end then */
+	bool stopping;
 	struct kl_broker_news *first, *last;
 	bool connected, closed;
 	uint64_t connects;

@@ -13,7 +13,7 @@ static bool is_connected(struct kl_broker *b)
 	bool connected;
 
 	pthread_mutex_lock(&b->lock);
-	connected = b->connected && !b->closed;
+	connected = b->connected;
 	pthread_mutex_unlock(&b->lock);
 	return b->js && connected;
 }

@@ -177,31 +177,75 @@ static int append_to_tail(struct kl_spool *s, const struct kl_spool_entry *e)
 	return r;
 }
 
-/* The head is in memory only: what of it is not done goes to a file of its own. */
+/* What is under way comes first: it is what an acknowledgement will look for. */
+static void sort_head(struct kl_spool *s)
+{
+	struct entry e;
+
+	for (size_t i = s->first, front = s->first; i < s->count; i++) {
+		if (!s->of[i].sent)
+			continue;
+		e = s->of[i];
+		memmove(&s->of[front + 1], &s->of[front], (i - front) * sizeof(*s->of));
+		s->of[front++] = e;
+	}
+}
+
+/* Writes the head's entries to a file, but those that make it longer than a file is. */
+static int write_head(struct kl_spool *s, int fd, uint64_t *ret_size, size_t *ret_count)
+{
+	size_t i = s->first;
+	int r = 0;
+
+	for (*ret_size = 0; !r && i < s->count; i++) {
+		const struct entry *e = &s->of[i];
+
+		/* (Before files that there are, none of it may go behind them.) */
+		if (!e->sent && !s->files && *ret_size && *ret_size + e->e.len > file_bytes(s))
+			break;
+		if (!e->done)
+			r = kl_spool_append(fd, &e->e, ret_size);
+	}
+	*ret_count = i;
+	return r;
+}
+
+/* The head is in memory only: it gets a file, and what does not fit into that goes behind it. */
 static int save_head(struct kl_spool *s)
 {
 	/* (Before files that there are: where its own was taken away.) */
 	uint64_t number = s->files ? s->head_number : s->next_number;
 	_cleanup_close_ int fd = -1;
 	uint64_t size = 0;
+	size_t count;
 	int r;
 
 	if (s->dir < 0 || s->head_has_file || s->first == s->count)
 		return 0;
+	sort_head(s);
 	r = kl_spool_create(s->dir, number, &fd);
-	for (size_t i = s->first; !r && i < s->count; i++) {
-		if (!s->of[i].done)
-			r = kl_spool_append(fd, &s->of[i].e, &size);
-	}
+	if (r)
+		return r;
+	r = write_head(s, fd, &size, &count);
 	if (r) {
-		if (fd >= 0)
-			kl_spool_remove(s->dir, number);
+		kl_spool_remove(s->dir, number);
 		return r;
 	}
 	s->next_number += number == s->next_number;
 	s->head_number = number;
 	s->head_size = size;
 	s->head_has_file = true;
+	for (size_t i = count; i < s->count; i++) {
+		struct entry *e = &s->of[i];
+
+		if (!e->done && append_to_tail(s, &e->e)) {
+			s->status.dropped++;
+			s->status.dropped_sightings += e->e.sightings;
+		}
+		if (!e->done)
+			finish_entry(s, e);
+	}
+	s->count = count;
 	return 0;
 }
 
