@@ -80,14 +80,14 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/make-history \
-	$(BUILD)/tests/bench/read-capture \
+	$(BUILD)/tests/bench/read-capture $(BUILD)/tests/bench/sites-cost \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
 	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(BUILD)/tests/net/batches $(FAULTS) \
 	$(BUILD)/tests/package/same-default
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak soak-day service-hour sanitized-tools test-tools \
-	lab-tools lint format bench bench-captures include-directions
+	lab-tools lint format bench bench-captures bench-sites include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -286,6 +286,9 @@ $(BUILD)/tests/bench/figure: $(BUILD)/tests/bench/figure.o $(BUILD)/tests/bench/
 $(BUILD)/tests/bench/session-cost: $(BUILD)/tests/bench/session_cost.o $(BUILD)/tests/bench/bench.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+$(BUILD)/tests/bench/sites-cost: $(BUILD)/tests/bench/sites_cost.o $(BUILD)/tests/unit/sites_world.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
 $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/tests/packets/packets.o \
 		$(BUILD)/tests/packets/pcap_writer.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
@@ -340,6 +343,11 @@ bench: $(LAB_TOOLS) $(CAPTURES_BENCH) $(addprefix $(BUILD)/tests/bench/,packet-c
 # All of it on the same large captures, for which tshark takes some seven minutes.
 bench-captures: $(CAPTURES_BENCH)
 	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --memory 1000000,10000000
+
+# A joiner's own work on one core, by partitions, and its memory for 100 000 phones (docs/sites.md).
+bench-sites: $(BUILD)/tests/bench/sites-cost
+	for partitions in 1 4 8 32; do $< 8 5000 180 10 $$partitions; done
+	$< 100 100000 90 30 32
 
 # ---- upkeep ----
 

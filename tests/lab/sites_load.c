@@ -111,7 +111,7 @@ static int write_truth(const struct load *l, const char *path)
 static void make(struct load *l, unsigned sites, unsigned phones, unsigned seconds,
 		 unsigned period_ms, double loss, unsigned partitions)
 {
-	static char names[8][16];
+	static char names[WORLD_GROUPS][16];
 	struct world_config c = { .seed = 4711,
 				  .span_ns = seconds * KL_NS_PER_S,
 				  .period_ns = period_ms * KL_NS_PER_MS,

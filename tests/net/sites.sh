@@ -50,6 +50,9 @@ for n in 1 2; do
   SITES_PID[phones_$branch]=$LAB_LAST_PID
 done
 sleep 7
+for joiner in one two; do
+  expect "joiner $joiner: partitions that it has taken" "$(grep -c ': taken' "$WORK/join-$joiner.log")" -gt 0
+done
 kill -KILL "${SITES_PID[one]}"
 wait "${SITES_PID[one]}" 2>/dev/null
 sleep 5

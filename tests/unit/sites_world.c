@@ -192,10 +192,14 @@ static void live(struct maker *m, const struct world_phones *g, uint32_t number)
 	}
 }
 
-static int by_time(const void *a, const void *b)
+static int by_agent(const void *a, const void *b)
 {
 	const struct happening *x = a, *y = b;
 
+	if (x->agent != y->agent)
+		return x->agent < y->agent ? -1 : 1;
+	if (x->partition != y->partition)
+		return x->partition < y->partition ? -1 : 1;
 	if (x->true_ns != y->true_ns)
 		return x->true_ns < y->true_ns ? -1 : 1;
 	return x->order < y->order ? -1 : 1;
@@ -248,13 +252,13 @@ static void add_message(struct world *w, uint32_t agent, uint64_t stored_ns,
 	w->messages++;
 }
 
-static void send_batches(struct maker *m, uint32_t agent, uint32_t partition,
+/* Takes from *at on what is of that agent and partition. */
+static void send_batches(struct maker *m, uint32_t agent, uint32_t partition, size_t *at,
 			 struct kl_wire_batch *b)
 {
 	struct world *w = m->w;
 	const struct world_agent *a = &w->config.agent[agent];
 	uint64_t from = WORLD_START_NS;
-	size_t at = 0;
 
 	*b = (struct kl_wire_batch){ .boot = agent + 1,
 				     .number = 1,
@@ -268,10 +272,10 @@ static void send_batches(struct maker *m, uint32_t agent, uint32_t partition,
 		bool blind = from < a->blind_to_ns && to > a->blind_from_ns;
 
 		b->count = 0;
-		for (; at < m->count && m->of[at].true_ns < to; at++) {
-			if (m->of[at].agent == agent && m->of[at].partition == partition)
-				b->of[b->count++] = m->of[at].w;
-		}
+		for (; *at < m->count && m->of[*at].agent == agent &&
+		       m->of[*at].partition == partition && m->of[*at].true_ns < to;
+		     ++*at)
+			b->of[b->count++] = m->of[*at].w;
 		b->from_ns = clock_of(a, from);
 		b->to_ns = clock_of(a, to);
 		b->wall_ns = 0;
@@ -287,6 +291,9 @@ static void send_batches(struct maker *m, uint32_t agent, uint32_t partition,
 		}
 		b->number++;
 	}
+	/* (What was under way at the end was not sent any more.) */
+	while (*at < m->count && m->of[*at].agent == agent && m->of[*at].partition == partition)
+		++*at;
 }
 
 void world_make(struct world *w, const struct world_config *config)
@@ -294,6 +301,7 @@ void world_make(struct world *w, const struct world_config *config)
 	struct maker m = { .w = w, .random = config->seed };
 	struct kl_wire_batch *b = kl_wire_new();
 	uint32_t number = 0;
+	size_t at = 0;
 
 	*w = (struct world){ .config = *config, .end_ns = WORLD_START_NS + config->span_ns };
 	if (!w->config.partitions)
@@ -302,9 +310,9 @@ void world_make(struct world *w, const struct world_config *config)
 		for (uint32_t i = 0; i < config->phones[g].count; i++)
 			live(&m, &config->phones[g], number++);
 	}
-	qsort(m.of, m.count, sizeof(*m.of), by_time);
+	qsort(m.of, m.count, sizeof(*m.of), by_agent);
 	for (uint32_t i = 0; i < config->agents * w->config.partitions; i++)
-		send_batches(&m, i / w->config.partitions, i % w->config.partitions, b);
+		send_batches(&m, i / w->config.partitions, i % w->config.partitions, &at, b);
 	qsort(w->message, w->messages, sizeof(*w->message), by_stored);
 	kl_wire_free(b);
 	free(m.of);

@@ -8,8 +8,9 @@
 #include "core/sites.h"
 
 enum {
-	WORLD_AGENTS = 16,
-	WORLD_CUTS = 8,
+	WORLD_AGENTS = 264,
+	WORLD_GROUPS = 256,
+	WORLD_CUTS = 2,
 };
 
 struct world_agent {
@@ -49,7 +50,7 @@ struct world_config {
 	uint32_t partitions; /* 0: 1 */
 	struct world_agent agent[WORLD_AGENTS];
 	uint32_t agents;
-	struct world_phones phones[8];
+	struct world_phones phones[WORLD_GROUPS];
 	uint32_t groups;
 };
 
