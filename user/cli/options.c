@@ -497,7 +497,7 @@ static const struct option_def options[] = {
 	{ "interface", "IF[,IF...]", AGENT, .set = set_access,
 	  .help = "interface(s) that all signalling of this side passes" },
 	{ "site", "NAME", AGENT, .set = set_site,
-	  .help = "whose traffic it is: the same for the agents of both sides" },
+	  .help = "where this host is: records name the site that the phones are in" },
 	{ "agent", "NAME", AGENT, .set = set_name,
 	  .help = "what this agent is called, once in its site; default: this host's name" },
 	{ "nats", "URL[,URL...]", SITES, MEMBER(sites.nats.urls),
