@@ -529,8 +529,8 @@ static const struct option_def options[] = {
 	{ "tolerance", "DURATION", JOIN, .set = set_tolerance,
 	  .help = "longest way between the two sides; default 2s" },
 	{ "hold", "DURATION", JOIN, .set = set_hold,
-	  .help = "how far both sides are read before a segment is judged, eight tolerances at\n"
-		  "least; default 16s" },
+	  .help = "how far both sides are read before a segment is judged; default: eight\n"
+		  "tolerances, which is the least" },
 	{ "patience", "DURATION", JOIN, .set = set_patience,
 	  .help = "an agent that is silent for longer is not waited for; default 15m" },
 	{ "linger", "DURATION", JOIN, .set = set_linger,
