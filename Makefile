@@ -346,7 +346,7 @@ bench-captures: $(CAPTURES_BENCH)
 
 # A joiner's own work on one core, by partitions, and its memory for 100 000 phones (docs/sites.md).
 bench-sites: $(BUILD)/tests/bench/sites-cost
-	for partitions in 1 4 8 32; do $< 8 5000 180 10 $$partitions; done
+	for partitions in 1 4 8 32; do $< 8 5000 240 20 $$partitions; done
 	$< 100 100000 90 30 32
 
 # ---- upkeep ----
