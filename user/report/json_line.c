@@ -116,7 +116,7 @@ void kl_json_number(struct kl_json_line *l, const char *name, uint64_t value)
 
 void kl_json_decimal(struct kl_json_line *l, const char *name, uint64_t value, unsigned digits)
 {
-	char text[2 * DIGITS_MAX], *end = text + sizeof(text), *at, *point;
+	char text[2 * DIGITS_MAX] = {}, *end = text + sizeof(text), *at, *point;
 
 	at = digits_of(value, digits + 1, end);
 	point = end - digits;
@@ -149,6 +149,7 @@ static bool is_plain(const char *text, size_t *ret_length)
 {
 	const char *p = text;
 
+	*ret_length = 0;
 	for (; *p; p++) {
 		if (*p < ' ' || *p > '~' || *p == '"' || *p == '\\')
 			return false;
