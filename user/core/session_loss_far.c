@@ -23,11 +23,6 @@ enum {
 	ANSWERS_ENOUGH = 4,
 };
 
-static enum kl_where far_side(__u32 direction)
-{
-	return direction == KL_TO_CUCM ? KL_CUCM_SIDE : KL_PHONE_SIDE;
-}
-
 bool kl_loss_is_doubted(const struct kl_sessions *s, const struct kl_node *n,
 			const struct kl_story *story)
 {
@@ -264,7 +259,7 @@ static void tell_crossed(struct kl_sessions *s, struct kl_node *n, __u32 directi
 	story.kind = ep->kind;
 	story.seq = ep->seq;
 	story.length = ep->len;
-	story.where = why ? far_side(direction) : KL_WHERE_UNKNOWN;
+	story.where = why ? kl_where_behind(direction) : KL_WHERE_UNKNOWN;
 	story.copies[direction & 1] = ep->copies;
 	story.copies[(direction & 1) ^ 1] = s->config.two_sided ? crossed : 0;
 	if (!why)
