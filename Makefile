@@ -32,7 +32,7 @@ PKG_CONFIG ?= pkg-config
 FUZZ_SECONDS ?= 60
 
 VERSION := $(file < VERSION)
-LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng sqlite3
+LIBS := libbpf libmnl jansson libpcap zlib netsnmp libnftables libmicrohttpd inih libsystemd libcap-ng sqlite3 libnats
 ARCH_INCLUDE := /usr/include/$(shell $(CC) -print-multiarch)
 
 CFLAGS ?= -O2 -g
@@ -53,14 +53,14 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -I
 LIB_SOURCES := $(sort $(wildcard user/*/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 LIB := $(BUILD)/libkaloss.a
-SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h
+SKELETONS := $(BUILD)/kaloss.skel.h $(BUILD)/drop_reason.skel.h $(BUILD)/one_side.skel.h
 # What an HTML report carries, as a header: its style, its body, and its script from its parts.
 PAGE := $(BUILD)/html_page.h
 PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js view.js table.js \
 	main.js selftest.js)
 
 # What says which options there are.
-VERBS := watch diagnose check
+VERBS := watch diagnose check agent
 HELP := $(VERBS:%=$(BUILD)/help/%)
 MAN_PAGES := $(sort $(wildcard man/*.[1-8]))
 FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
@@ -73,7 +73,7 @@ CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study wri
 BENCH_TOOLS := flood live tcp figure
 # To be preloaded: never with a sanitizer, which preloads itself.
 FAULTS := $(addprefix $(BUILD)/tests/faults/,fail.so clock.so)
-FUZZERS := capture session syslog trap trace
+FUZZERS := capture session syslog trap trace wire
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
 	$(BUILD)/tests/history/chance $(BUILD)/tests/history/kills \
@@ -82,7 +82,7 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/make-history \
 	$(BUILD)/tests/bench/read-capture \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
-	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(FAULTS) \
+	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(BUILD)/tests/net/batches $(FAULTS) \
 	$(BUILD)/tests/package/same-default
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
@@ -233,6 +233,9 @@ $(BUILD)/tests/history/chance: $(addprefix $(BUILD)/tests/,history/chance.o unit
 $(BUILD)/tests/history/kills: $(BUILD)/tests/history/kills.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+$(BUILD)/tests/net/batches: $(BUILD)/tests/net/batches.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
 $(BUILD)/tests/net/listen: $(BUILD)/tests/net/listen.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
@@ -347,7 +350,7 @@ format:
 
 # Data flows one way: the headers and the core know neither the sources' libraries nor the reports.
 include-directions:
-	@! grep -nE '#include.*(bpf/libbpf|bpf/bpf|pcap|libmnl|jansson|sqlite3|report/|source/|cli/|history/)' \
+	@! grep -nE '#include.*(bpf/libbpf|bpf/bpf|pcap|libmnl|jansson|sqlite3|nats|report/|source/|cli/|history/)' \
 		include/kaloss/*.h $(wildcard user/core/*.[ch]) || { \
 		echo "include-directions: the lines above cross a border (docs/design.md)" >&2; exit 1; }
 	@! grep -lE '#include.*(bpf/libbpf|bpf/bpf\.h)' $(wildcard user/*/*.[ch] user/*.c) | \
@@ -360,6 +363,9 @@ include-directions:
 		grep -v '^user/report/metrics_http.c' || { \
 		echo "include-directions: only user/report/metrics_http.c may include libmicrohttpd" >&2; \
 		exit 1; }
+	@! grep -lE '#include.*nats' $(wildcard user/*/*.[ch] user/*.c) | \
+		grep -v '^user/source/broker' || { \
+		echo "include-directions: only user/source/broker*.[ch] may include libnats" >&2; exit 1; }
 	@! grep -nE '#include.*(report/|cli/)' $(wildcard user/source/*.[ch] user/history/*.[ch]) || { \
 		echo "include-directions: sources and histories do not know reports" >&2; exit 1; }
 	@! grep -lE '#include.*sqlite3' $(wildcard user/*/*.[ch] user/*.c) | \

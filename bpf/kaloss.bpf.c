@@ -9,11 +9,6 @@
 
 char _license[] SEC("license") = "GPL";
 
-/* tcx: let the next program run. clsact: let the next filter decide. */
-enum {
-	KL_TC_NEXT = -1
-};
-
 static __always_inline int observe_xdp(struct xdp_md *ctx, __u32 side)
 {
 	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;

@@ -38,6 +38,17 @@ static const struct kl_verb verbs[] = {
 		.mask = KL_VERB_CHECK,
 		.run = kl_check,
 	},
+	{
+		.name = "agent",
+		.summary = "Sees one side of a site, and publishes what it saw of keepalives to a "
+			   "NATS server, for\n"
+			   "joiners.",
+		.usage =
+			"kaloss agent --side access|cucm --interface IF[,IF...] --site NAME --nats "
+			"URL [options]",
+		.mask = KL_VERB_AGENT,
+		.run = kl_agent,
+	},
 };
 
 static void print_help(void)
@@ -107,10 +118,11 @@ int main(int argc, char **argv)
 		return KL_EXIT_OK;
 	}
 	if (!word[0])
-		fprintf(stderr,
-			"kaloss: what shall it do? watch, diagnose or check (see kaloss --help)\n");
+		fprintf(stderr, "kaloss: what shall it do? watch, diagnose, check or agent (see "
+				"kaloss --help)\n");
 	else
-		fprintf(stderr, "kaloss: unknown verb %s (there are: watch, diagnose, check)\n",
+		fprintf(stderr,
+			"kaloss: unknown verb %s (there are: watch, diagnose, check, agent)\n",
 			word);
 	return KL_EXIT_FAILED;
 }

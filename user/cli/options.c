@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "cli/config_file.h"
+#include "core/subject.h"
+#include "core/wire.h"
 #include "history/store.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
@@ -24,13 +26,20 @@ enum {
 	BOTH = KL_VERB_WATCH | KL_VERB_CHECK,
 	DIAGNOSE = KL_VERB_DIAGNOSE,
 	TELLS = KL_VERB_WATCH | KL_VERB_DIAGNOSE, /* writes records */
-	ALL = BOTH | DIAGNOSE,
+	AGENT = KL_VERB_AGENT,
+	SITES = KL_VERB_AGENT | KL_VERB_JOIN,
+	SEES = BOTH | DIAGNOSE, /* both sides */
+	HOOKS = SEES | AGENT,
+	ALL = SEES | SITES,
+	SPOOL_BYTES_MIN = 64 << 10,
+	PARTITIONS = 32,
 	LIVE = 1 << 8,	  /* diagnose: not for captures */
 	WORDS = 1 << 9,	  /* on the command line only */
 	RELOADS = 1 << 10 /* may change while it runs (cli/reload.c) */
 };
 
 #define POLL_NS (10 * KL_NS_PER_S)
+#define SPOOL_MAX_BYTES (1ULL << 30)
 
 /* What a call server listens on (field knowledge: SCCP 2000/2443, SIP 5060/5061). */
 static const uint16_t default_port[KL_SERVICES] = {
@@ -332,44 +341,156 @@ static int set_complete(struct kl_options *o, const char *value, struct kl_error
 	return 0;
 }
 
+/* ---- Sites ---- */
+
+static int set_side(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	static const char *const names[] = { "access", "cucm", NULL };
+	int choice = 0, r = choose(value, names, &choice, err);
+
+	if (!r)
+		o->sites.side = (uint32_t)choice;
+	return r;
+}
+
+static int set_token(const char **ret, const char *value, struct kl_error *err)
+{
+	if (!kl_token_is_valid(value))
+		return kl_fail(err, -EINVAL, "%.100s is no name (1 to 64 letters, digits, - and _)",
+			       value[0] ? value : "an empty text");
+	*ret = value;
+	return 0;
+}
+
+static int set_site(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return set_token(&o->sites.site, value, err);
+}
+
+static int set_name(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return set_token(&o->sites.name, value, err);
+}
+
+static int set_prefix(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (!kl_subject_prefix_is_valid(value))
+		return kl_fail(err, -EINVAL,
+			       "%.100s is no prefix (names of letters, digits, - and _, with dots "
+			       "between them)",
+			       value[0] ? value : "an empty text");
+	o->sites.prefix = value;
+	return 0;
+}
+
+static int set_partitions(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1, KL_WIRE_PARTITIONS, &o->sites.partitions, err);
+}
+
+static int set_partition_by(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	static const char *const names[] = { "connection", "server", NULL };
+	int choice = 0, r = choose(value, names, &choice, err);
+
+	if (!r)
+		o->sites.rule = (uint32_t)choice;
+	return r;
+}
+
+static int set_batch(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 100 * KL_NS_PER_MS, 60 * KL_NS_PER_S, &o->sites.batch_ns, err);
+}
+
+static int set_spool_max_bytes(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (kl_parse_number(value, SPOOL_BYTES_MIN, 1ULL << 50, &o->sites.spool_max_bytes))
+		return kl_fail(err, -EINVAL, "%s is not a number of bytes from %d on",
+			       value[0] ? value : "an empty text", SPOOL_BYTES_MIN);
+	return 0;
+}
+
 static const struct option_def options[] = {
-	{ "access", "IF[,IF...]", ALL, .set = set_access,
+	{ "access", "IF[,IF...]", SEES, .set = set_access,
 	  .help = "interface(s) towards the phones" },
-	{ "cucm", "IF[,IF...]", ALL, .set = set_cucm,
+	{ "cucm", "IF[,IF...]", SEES, .set = set_cucm,
 	  .help = "interface(s) towards the call server" },
+	{ "side", "access|cucm", AGENT, .set = set_side,
+	  .help = "which side this host sees: access: where the phones are; cucm: where the call\n"
+		  "server is" },
+	{ "interface", "IF[,IF...]", AGENT, .set = set_access,
+	  .help = "interface(s) that all signalling of this side passes" },
+	{ "site", "NAME", AGENT, .set = set_site,
+	  .help = "whose traffic it is: the same for the agents of both sides" },
+	{ "agent", "NAME", AGENT, .set = set_name,
+	  .help = "what this agent is called, once in its site; default: this host's name" },
+	{ "nats", "URL[,URL...]", SITES, MEMBER(sites.nats.urls),
+	  .help = "NATS server(s) with JetStream: nats://HOST:PORT or tls://HOST:PORT" },
+	{ "creds", "FILE", SITES, MEMBER(sites.nats.creds),
+	  .help = "log in by this file of credentials (JWT and seed)" },
+	{ "nkey-seed", "FILE", SITES, MEMBER(sites.nats.nkey_seed),
+	  .help = "log in by the NKEY in this file: the seed, and the public key on another line" },
+	{ "tls-ca", "FILE", SITES, MEMBER(sites.nats.tls_ca),
+	  .help = "TLS: who signs the server's certificate (PEM)" },
+	{ "tls-cert", "FILE", SITES, MEMBER(sites.nats.tls_cert),
+	  .help = "TLS: this host's own certificate (PEM)" },
+	{ "tls-key", "FILE", SITES, MEMBER(sites.nats.tls_key), .help = "TLS: its key (PEM)" },
+	{ "subject-prefix", "TEXT", SITES, .set = set_prefix,
+	  .help = "what all subjects begin with; default kaloss" },
+	{ "partitions", "N", AGENT, .set = set_partitions,
+	  .help = "into how many streams connections are divided: the same for all agents and\n"
+		  "joiners; default 32" },
+	{ "partition-by", "connection|server", AGENT, .set = set_partition_by,
+	  .help = "connection: by both ends' addresses; server: by the call server's alone, where\n"
+		  "addresses are translated between the sides; default connection" },
+	{ "batch", "DURATION", AGENT, .set = set_batch,
+	  .help = "what is seen waits for so long, to go together; default 1s" },
+	{ "spool", "DIR", AGENT, MEMBER(sites.spool),
+	  .help = "keep there what cannot be sent, over the end of the program, too; default:\n"
+		  "in memory" },
+	{ "spool-max-bytes", "N", AGENT, .set = set_spool_max_bytes,
+	  .help = "what is kept, at most (in memory: 16 MiB of it): the oldest goes, and is\n"
+		  "declared as not seen; default 1073741824" },
 	{ "for", "DURATION", DIAGNOSE | LIVE, .set = set_duration,
 	  .help = "look for so long; default 5m" },
-	{ "tap", NULL, ALL | LIVE, MEMBER(live.tap),
+	{ "tap", NULL, AGENT, MEMBER(live.tap),
+	  .help = "a mirror port: both directions are read at ingress" },
+	{ "tap", NULL, SEES | LIVE, MEMBER(live.tap),
 	  .help = "both sides are mirror ports: both directions are read at ingress" },
-	{ "nat", NULL, ALL | LIVE, MEMBER(live.nat),
+	{ "nat", NULL, SEES | LIVE, MEMBER(live.nat),
 	  .help = "this host translates the phones' addresses" },
-	{ "hook", "auto|xdp|tc", ALL | LIVE, .set = set_hook,
+	{ "hook", "auto|xdp|tc", HOOKS | LIVE, .set = set_hook,
 	  .help = "where frames are read as they come in: auto takes native XDP where it is\n"
 		  "free, else tc; xdp and tc insist; default auto" },
-	{ "tc-filters", NULL, ALL | LIVE, MEMBER(live.tc_filters),
+	{ "tc-filters", NULL, HOOKS | LIVE, MEMBER(live.tc_filters),
 	  .help = "use clsact filters also where the kernel has tcx links" },
-	{ "sccp-ports", "PORT[,PORT...]", ALL, .set = set_sccp_ports,
+	{ "sccp-ports", "PORT[,PORT...]", HOOKS, .set = set_sccp_ports,
 	  .help = "where the call server listens for SCCP; default 2000" },
-	{ "sccp-tls-ports", "PORT[,PORT...]", ALL, .set = set_sccp_tls_ports,
+	{ "sccp-tls-ports", "PORT[,PORT...]", HOOKS, .set = set_sccp_tls_ports,
 	  .help = "for SCCP over TLS; default 2443" },
-	{ "sip-ports", "PORT[,PORT...]", ALL, .set = set_sip_ports,
+	{ "sip-ports", "PORT[,PORT...]", HOOKS, .set = set_sip_ports,
 	  .help = "for SIP; default 5060" },
-	{ "sip-tls-ports", "PORT[,PORT...]", ALL, .set = set_sip_tls_ports,
+	{ "sip-tls-ports", "PORT[,PORT...]", HOOKS, .set = set_sip_tls_ports,
 	  .help = "for SIP over TLS; default 5061" },
 	{ "deadline", "DURATION", TELLS | LIVE, .set = set_deadline,
 	  .help = "a segment not delivered within this time is lost; default 1s" },
 	{ "interval", "DURATION", WATCH | RELOADS, .set = set_interval,
 	  .help = "between two ticks; default 1s" },
-	{ "duration", "DURATION", WATCH, .set = set_duration,
+	{ "interval", "DURATION", AGENT, .set = set_interval,
+	  .help = "between two heartbeats; default 1s" },
+	{ "duration", "DURATION", WATCH | AGENT, .set = set_duration,
 	  .help = "stop after this time; default: never" },
 	{ "duration", "DURATION", KL_VERB_CHECK, .set = set_duration,
 	  .help = "look at the traffic for so long; default 3s" },
-	{ "connections", "N", ALL, .set = set_connections,
+	{ "connections", "N", AGENT, .set = set_connections,
+	  .help = "room for connections: memory as it is needed, 0.7 KB each; default 65536" },
+	{ "connections", "N", SEES, .set = set_connections,
 	  .help = "room for connections: memory of the kernel, 0.5 KB each (captures: memory\n"
 		  "as it is needed, for 262144 where nothing is said); default 65536" },
-	{ "join-entries", "N", ALL | LIVE, .set = set_join_entries,
+	{ "join-entries", "N", SEES | LIVE, .set = set_join_entries,
 	  .help = "room for segments under way and just arrived; default 65536" },
-	{ "ring-bytes", "N", ALL | LIVE, .set = set_ring_bytes,
+	{ "ring-bytes", "N", HOOKS | LIVE, .set = set_ring_bytes,
 	  .help = "room for events; default 4194304" },
 	{ "access-capture", "FILE[,FILE...]", DIAGNOSE, MEMBER(captures[KL_ACCESS]),
 	  .help = "capture(s) from the phones' side: pcap or pcapng, gzip or not, - for\n"
@@ -429,7 +550,7 @@ static const struct option_def options[] = {
 	  .help = "write records to FILE instead of standard output" },
 	{ "append", NULL, WATCH | RELOADS, MEMBER(append),
 	  .help = "keep what is in FILE, and write behind it" },
-	{ "color", "auto|always|never", ALL, .set = set_color,
+	{ "color", "auto|always|never", SEES, .set = set_color,
 	  .help = "auto: only on a terminal; default auto" },
 	{ "per-phone", NULL, TELLS, MEMBER(per_phone), .help = "list all sessions in the summary" },
 	{ "sip-grace", "DURATION", TELLS | RELOADS, .set = set_sip_grace,
@@ -471,6 +592,13 @@ void kl_options_defaults(struct kl_options *o)
 		.poll.interval_ns = POLL_NS,
 		.keep_ns = KL_KEEP_NS,
 		.history_max_bytes = KL_HISTORY_MAX_BYTES,
+		.sites = {
+			.prefix = KL_SUBJECT_PREFIX,
+			.side = KL_SIDES,
+			.partitions = PARTITIONS,
+			.batch_ns = KL_NS_PER_S,
+			.spool_max_bytes = SPOOL_MAX_BYTES,
+		},
 	};
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		o->live.ports[service][0] = default_port[service];
