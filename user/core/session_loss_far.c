@@ -139,6 +139,15 @@ static void add_copy(const struct kl_sessions *s, const struct kl_node *n, struc
 	ep->acked_before |= kl_is_acked_already(e);
 }
 
+/*
+ * Sooner than any timeout, and without an IP ID that tells the two apart: as likely the same packet
+ * once more, delayed behind a bond or a mirror port. From that nothing follows.
+ */
+static bool may_be_duplicate(const struct kl_event *e)
+{
+	return !e->id && e->gap_ns && e->gap_ns < KL_TIMEOUT_MIN_NS;
+}
+
 void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
 	struct kl_flow_story *f = &n->flow[e->direction & 1];
@@ -147,6 +156,8 @@ void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct
 	n->session.retransmissions[e->direction & 1]++;
 	f->again_ns = e->time_ns;
 	tell_retransmission(s, n, e);
+	if (!ep && may_be_duplicate(e))
+		return;
 	if (!ep)
 		ep = start_episode(s, n, e);
 	add_copy(s, n, ep, e);
