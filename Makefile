@@ -354,9 +354,13 @@ bench-sites: $(BUILD)/tests/bench/sites-cost
 lint: include-directions $(patsubst %.c,$(BUILD)/%.tidy,$(LIB_SOURCES) user/main.c)
 	clang-format --dry-run -Werror $(FORMATTED)
 
-# Looked at again when it, or a header of it, has changed.
+# Looked at again when it, or a header of it, has changed. The analyzer gives up a function after so
+# many states, a tenth of what it would by itself: all of it takes a tenth of the time.
+# make lint ANALYZER_STATES=225000 is as thorough as it gets.
+ANALYZER_STATES = 20000
 $(BUILD)/%.tidy: %.c $(BUILD)/%.o .clang-tidy
-	clang-tidy --quiet $< -- -std=gnu17 $(ALL_CPPFLAGS)
+	clang-tidy --quiet $< -- -std=gnu17 $(ALL_CPPFLAGS) \
+		-Xclang -analyzer-config -Xclang max-nodes=$(ANALYZER_STATES)
 	@touch $@
 
 format:

@@ -125,10 +125,10 @@ check_privileges() {
 
 # Sums over the ticks of all files of records, older ones first.
 records() { cat "$STATE"/records.[0-9]* "$STATE/records" 2>/dev/null; }
-sum() { records | jq -s "[.[] | select(.type == \"tick\") | $1] | add // 0"; }
+sum() { records | jq -n "reduce (inputs | select(.type == \"tick\") | $1) as \$n (0; . + \$n)"; }
 dropped() { echo $(($(lab_dropped box to_cucm_sccp_keepalive) + $(lab_dropped box to_phone_sccp_keepalive_ack))); }
 lost() { sum '.to_cucm.lost_between + .to_phone.lost_between'; }
-pending() { records | jq -s 'map(select(.type == "tick")) | last | .to_cucm.pending + .to_phone.pending'; }
+pending() { records | jq -n 'last(inputs | select(.type == "tick")) | .to_cucm.pending + .to_phone.pending'; }
 ticks() { records | grep -c '"type":"tick"'; }
 
 # Two more ticks after the deadline: nothing is under way any more.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Whoever reads what watch writes may stop reading, read slowly or go away: the counting goes on, and
+# Whoever reads what watch and diagnose write may stop reading, read slowly or go away: the counting goes on, and
 # what could not be handed over is known, to the record.
 set -u
 # shellcheck source=tests/net/lib.sh
@@ -169,6 +169,41 @@ while kill -0 "$WATCH" 2>/dev/null && [ $((tries--)) -gt 0 ]; do sleep 0.2; done
 wait "$WATCH"
 expect "a reader that went away: exit status" $? -eq 0
 expect "a reader that went away: complaints" "$(grep -vc 'side: ' "$WORK/watch.err")" -eq 0
+
+# ---- diagnose: nobody reads, and then somebody does ----
+
+exec 3<>"$PIPE"
+setpriv --pdeathsig TERM nsenter -t "${LAB_PID[box]}" -n -- "$KALOSS" diagnose --access acc0 --cucm cucm0 \
+  --for 5m --format jsonl --queue-bytes 4096 --all-macs >"$PIPE" 2>"$WORK/diagnose.err" </dev/null 3<&- &
+DIAGNOSE=$!
+lab_wait_for "$WORK/diagnose.err" '^looking for' 60
+dropped_before=$(($(lab_dropped box to_cucm_sccp_keepalive) + $(lab_dropped box to_phone_sccp_keepalive_ack)))
+run_sccp 100 100 4000
+# Past the deadline, and so far that the loss records cannot all have found room.
+sleep 1.6
+kill -INT "$DIAGNOSE"
+lost=$(($(lab_dropped box to_cucm_sccp_keepalive) + $(lab_dropped box to_phone_sccp_keepalive_ack) - dropped_before))
+cat "$PIPE" >"$WORK/records" 3<&- &
+reader=$!
+lab_wait_for "$WORK/records" '"type":"dropped"' 20
+exec 3<&-
+wait "$DIAGNOSE"
+expect "diagnose: exit status" $? -eq 1
+wait $reader
+expect "diagnose: as much was lost as nftables dropped" \
+  "$(summary '.to_cucm.lost_between + .to_phone.lost_between')" -eq "$lost"
+expect "diagnose: more than the pipe and the queue have room for" "$lost" -ge 400
+gap=$(jq -s 'map(select(.type == "dropped") | .records) | add' "$WORK/records")
+expect "diagnose: the gap, in the verdict" "$(summary .integrity.records_dropped)" -eq "$gap"
+expect "diagnose: loss records, and those that were dropped" \
+  "$(($(grep -c '"where":"between"' "$WORK/records") + gap))" -ge "$lost"
+expect "diagnose: a verdict at the end" \
+  "$(jq -r 'select(.type == "finding" and .cause == "in_host_drop") | .confidence' "$WORK/records")" = high
+if wrong=$("$ROOT/tests/net/check_records.py" "$ROOT/docs/records.schema.json" "$WORK/records"); then
+  pass "diagnose: whole records, as in the schema: $wrong"
+else
+  fail "diagnose: $wrong"
+fi
 
 # ---- A disk that fills up ----
 

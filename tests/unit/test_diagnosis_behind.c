@@ -24,6 +24,18 @@ static struct kl_drop drop_of(const struct scene_phone *p, uint32_t seq, uint64_
 				 .interface = "cucm0" };
 }
 
+/* A copy of it that is known to be lost already. */
+static struct kl_lost lost_at(const struct scene_phone *p, uint32_t seq, enum kl_where where)
+{
+	return (struct kl_lost){ .time_ns = SCENE_START,
+				 .conn_id = p->session->id,
+				 .ends = p->session->ends,
+				 .where = (uint8_t)where,
+				 .direction = KL_TO_CUCM,
+				 .seq = seq,
+				 .length = p->length };
+}
+
 /* A phone whose last keepalive was seen to leave; its number is *ret_seq. */
 static struct scene_phone *one_phone(struct scene *s, uint32_t *ret_seq)
 {
@@ -117,13 +129,7 @@ Test(behind, a_segment_with_a_loss_already_is_left_alone)
 	uint32_t seq;
 	struct scene_phone *p = one_phone(&s, &seq);
 	struct kl_drop drops[] = { drop_of(p, seq, SCENE_START + SCENE_MS) };
-	const struct kl_lost lost = { .time_ns = SCENE_START,
-				      .conn_id = p->session->id,
-				      .ends = p->session->ends,
-				      .where = KL_CUCM_SIDE,
-				      .direction = KL_TO_CUCM,
-				      .seq = seq,
-				      .length = p->length };
+	const struct kl_lost lost = lost_at(p, seq, KL_CUCM_SIDE);
 
 	send_again(&s, p, seq, SCENE_START + SCENE_S);
 	cr_assert_eq(kl_diagnosis_lost(&s.d, &lost), 0);
@@ -131,4 +137,26 @@ Test(behind, a_segment_with_a_loss_already_is_left_alone)
 	cr_assert_eq(s.d.lost_count, 1);
 	cr_assert_eq(kl_diagnosis_behind(&s.d, drops, 0), 0);
 	scene_done(&s);
+}
+
+/* A first copy that never came here, or was lost inside, was not one of those that left. */
+Test(behind, a_copy_lost_elsewhere_does_not_hide_those_that_were_dropped)
+{
+	static const enum kl_where elsewhere[] = { KL_PHONE_SIDE, KL_BETWEEN };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct scene s;
+		uint32_t seq;
+		struct scene_phone *p = one_phone(&s, &seq);
+		struct kl_drop drops[] = { drop_of(p, seq, SCENE_START + SCENE_MS) };
+		const struct kl_lost lost = lost_at(p, seq, elsewhere[i]);
+
+		send_again(&s, p, seq, SCENE_START + SCENE_S);
+		cr_assert_eq(kl_diagnosis_lost(&s.d, &lost), 0);
+		cr_assert_eq(kl_diagnosis_behind(&s.d, drops, 1), 0);
+		cr_assert_eq(s.d.lost_count, 2);
+		cr_assert_eq(s.d.lost[0].where, elsewhere[i]);
+		cr_assert_eq(s.d.lost[1].where, KL_CUCM_SIDE);
+		scene_done(&s);
+	}
 }

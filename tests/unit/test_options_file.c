@@ -160,6 +160,35 @@ Test(options_file, command_line_first)
 	cr_expect(strstr(err.text, "line 1: interval: 3 is not a duration"), "%s", err.text);
 }
 
+/* What a file sets, the command line takes back. */
+Test(options_file, no_by_the_command_line)
+{
+	static const char text[] = SIDES "nat = yes\nappend = yes\noutput = f\n";
+	static const struct {
+		char *option, *then;
+		bool nat;
+	} cases[] = {
+		{ "--nat=no", "--append", false },
+		{ "--nat=yes", "--nat=no", false },
+		{ "--nat=no", "--nat", true },
+	};
+	struct kl_error err = {};
+	struct kl_options o;
+
+	for (size_t i = 0; i < KL_COUNT(cases); i++) {
+		cr_assert_eq(parse(text, strlen(text), cases[i].option, cases[i].then, &o, &err), 0,
+			     "%s", err.text);
+		cr_expect_eq(o.live.nat, cases[i].nat, "%zu", i);
+		cr_expect(o.append);
+		kl_options_done(&o);
+	}
+	cr_expect(parse(text, strlen(text), "--nat=maybe", "--append", &o, &err));
+	cr_expect_str_eq(err.text, "--nat: maybe is none of: no, yes");
+	/* (Without the sign it is a word of its own.) */
+	cr_expect(parse(text, strlen(text), "--nat", "no", &o, &err));
+	cr_expect_str_eq(err.text, "unexpected argument no");
+}
+
 /* Bytes, but for what says where they came from. */
 static bool same_settings(struct kl_options *a, struct kl_options *b)
 {

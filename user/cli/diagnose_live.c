@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kaloss diagnose on interfaces: looks for a while, and says what is lost, where and why. */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "cli/diagnose.h"
 #include "cli/evidence_files.h"
 #include "cli/inputs.h"
+#include "cli/output.h"
 #include "cli/run.h"
 #include "core/diagnosis.h"
 #include "core/diagnosis_behind.h"
@@ -27,6 +29,7 @@ struct live_diagnosis {
 	struct kl_run run;
 	struct kl_diagnosis d;
 	struct kl_report report;
+	struct kl_outlet *outlet;   /* for records as they happen; NULL: there is but the verdict */
 	struct kl_nft_rules *rules; /* as they were at the start; NULL: not known */
 	bool tells;		    /* records come as they happen */
 	bool terminal;
@@ -43,6 +46,15 @@ static struct live_diagnosis *of(struct kl_run *run)
 }
 
 /* ---- What the run finds ---- */
+
+/* A record was printed; r: what that came to. */
+static int end_record(struct live_diagnosis *l, int r)
+{
+	if (!r)
+		r = kl_outlet_commit(l->outlet);
+	l->run.tally.own.records_dropped = kl_outlet_dropped(l->outlet);
+	return r;
+}
 
 /* The drop's place in the evidence, plus 1; 0: there is none. */
 static int keep_drop(struct live_diagnosis *l, const struct kl_drop *drop, size_t *ret)
@@ -64,7 +76,7 @@ static int take_story(struct kl_run *run, const struct kl_story *story, const st
 	l->losses += story->type == KL_STORY_LOSS;
 	if (r || !l->tells)
 		return r;
-	return kl_report_story(&l->report, story, run->realtime_offset_ns, drop);
+	return end_record(l, kl_report_story(&l->report, story, run->realtime_offset_ns, drop));
 }
 
 static int take_lost(struct kl_run *run, const struct kl_lost *lost, const struct kl_drop *drop)
@@ -80,7 +92,7 @@ static int take_lost(struct kl_run *run, const struct kl_lost *lost, const struc
 	if (r || !l->tells)
 		return r;
 	record = kl_run_loss_record(run, lost, drop);
-	return l->report.format->loss(&l->report, &record);
+	return end_record(l, l->report.format->loss(&l->report, &record));
 }
 
 static int take_mac(struct kl_run *run, const struct kl_mac_evidence *m)
@@ -90,7 +102,7 @@ static int take_mac(struct kl_run *run, const struct kl_mac_evidence *m)
 
 	if (r || !l->tells)
 		return r;
-	return l->report.format->mac(&l->report, m, run->realtime_offset_ns);
+	return end_record(l, l->report.format->mac(&l->report, m, run->realtime_offset_ns));
 }
 
 static int take_arp(struct kl_run *run, const struct kl_arp_conflict *c)
@@ -100,7 +112,7 @@ static int take_arp(struct kl_run *run, const struct kl_arp_conflict *c)
 
 	if (r || !l->tells)
 		return r;
-	return l->report.format->arp(&l->report, c, run->realtime_offset_ns);
+	return end_record(l, l->report.format->arp(&l->report, c, run->realtime_offset_ns));
 }
 
 static int take_alarm(struct kl_run *run, const struct kl_alarm *a)
@@ -110,7 +122,8 @@ static int take_alarm(struct kl_run *run, const struct kl_alarm *a)
 
 	if (r || !l->tells || !kl_alarm_is_unregistration(a))
 		return r;
-	return l->report.format->unregistration(&l->report, a, run->realtime_offset_ns);
+	return end_record(l,
+			  l->report.format->unregistration(&l->report, a, run->realtime_offset_ns));
 }
 
 static int take_ageing(struct kl_run *run, const struct kl_ageing_evidence *a)
@@ -152,7 +165,18 @@ static int take_tick(struct kl_run *run, const struct kl_report_tick *tick)
 	(void)tick;
 	if (l->terminal || run->now_ns - l->shown_ns >= SHOW_EVERY_S * KL_NS_PER_S)
 		show(l);
-	return l->tells ? kl_report_flush(&l->report) : 0;
+	return 0;
+}
+
+static int flush(struct kl_run *run)
+{
+	struct live_diagnosis *l = of(run);
+	int r;
+
+	if (!l->outlet)
+		return 0;
+	r = kl_output_gap(l->outlet, &l->report, run->now_ns + run->realtime_offset_ns, false);
+	return r ?: kl_outlet_flush(l->outlet);
 }
 
 static void clear_progress(const struct live_diagnosis *l)
@@ -179,6 +203,8 @@ static void take_totals(struct live_diagnosis *l)
 	const struct kl_run *run = &l->run;
 
 	l->d.total = run->tally.total;
+	if (l->outlet)
+		l->d.total.integrity.records_dropped = kl_outlet_dropped(l->outlet);
 	for (int way = 0; way < KL_DIRECTIONS; way++) {
 		uint64_t pending = l->d.total.direction[way].pending;
 
@@ -215,7 +241,24 @@ static int report(struct live_diagnosis *l, bool *ret_fault)
 		return r;
 	for (size_t i = 0; i < record.finding_count; i++)
 		*ret_fault |= findings[i].fault;
-	return l->report.format->diagnosis(&l->report, &record) ?: kl_report_flush(&l->report);
+	r = l->report.format->diagnosis(&l->report, &record);
+	if (r || !l->outlet)
+		return r ?: kl_report_flush(&l->report);
+	return kl_outlet_commit_always(l->outlet);
+}
+
+/* The counting is over: who reads may take any time, unless a signal ends the waiting. */
+static int wait_for_reader(struct live_diagnosis *l)
+{
+	size_t left = kl_output_wait(l->outlet, l->run.stop, UINT64_MAX);
+	int r = kl_outlet_error(l->outlet);
+
+	if (!left || r)
+		return r;
+	fprintf(stderr,
+		"kaloss diagnose: nobody reads: the last %zu records, with the verdict, are lost\n",
+		left);
+	return -ETIMEDOUT;
 }
 
 /* Without memory, these losses are not told of. */
@@ -266,7 +309,34 @@ static int diagnose(struct live_diagnosis *l, bool *ret_fault)
 	if (r)
 		return r;
 	conclude(l);
-	return l->run.error = report(l, ret_fault);
+	if (l->outlet)
+		r = kl_output_gap(l->outlet, &l->report, l->run.now_ns + l->run.realtime_offset_ns,
+				  true);
+	l->run.error = r ?: report(l, ret_fault);
+	if (l->run.error || !l->outlet)
+		return l->run.error;
+	r = wait_for_reader(l);
+	l->run.error = r == -ETIMEDOUT ? 0 : r;
+	return r;
+}
+
+static int start_output(void *arg, struct kl_error *err)
+{
+	struct live_diagnosis *l = arg;
+	int r = kl_outlet_open(fileno(l->report.out), l->run.o->queue_bytes, &l->outlet);
+
+	if (r)
+		return kl_fail(err, r, "%s", strerror(-r));
+	l->report.out = kl_outlet_file(l->outlet);
+	return 0;
+}
+
+/* Records that come as they happen must not hold up the counting. */
+static int open_output(struct live_diagnosis *l)
+{
+	struct kl_start output = { .verb = "diagnose", .threads = start_output, .arg = l };
+
+	return l->tells ? kl_start_with_less(&output) : 0;
 }
 
 int kl_diagnose_live(const struct kl_options *o)
@@ -279,6 +349,7 @@ int kl_diagnose_live(const struct kl_options *o)
 		.alarm = take_alarm,
 		.ageing = take_ageing,
 		.tick = take_tick,
+		.beat = flush,
 	};
 	_cleanup_fclose_ FILE *file = NULL;
 	struct kl_options options = *o;
@@ -311,12 +382,15 @@ int kl_diagnose_live(const struct kl_options *o)
 	r = kl_run_open(&l.run);
 	l.d.sessions = l.run.sessions;
 	if (!r)
+		r = open_output(&l);
+	if (!r)
 		r = diagnose(&l, &fault);
 	if (l.run.error)
 		fprintf(stderr, "kaloss diagnose: writing to %s: %s\n",
 			o->output ? o->output : "standard output", strerror(-l.run.error));
 	kl_nft_rules_free(l.rules);
 	kl_diagnosis_done(&l.d);
+	kl_outlet_close(l.outlet);
 	kl_run_close(&l.run);
 	if (r)
 		return KL_EXIT_FAILED;

@@ -7,6 +7,7 @@
 
 #include "cli/join_internal.h"
 #include "core/names.h"
+#include "report/json_many.h"
 #include "report/json_records.h"
 #include "util/duration.h"
 
@@ -44,11 +45,16 @@ int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *
 		.seq_other = x->side == KL_ACCESS ? x->seq_other : x->seq,
 		.length = x->payload_len,
 	};
+	struct kl_json_line line = {};
 	json_t *record;
 
 	loss.copies[x->direction] = x->copy;
 	loss.copies[x->direction ^ 1] = x->copies_far;
-	record = kl_json_loss(&loss);
+	kl_json_put_loss(&line, &loss);
+	record = line.lacking ? NULL : json_loadb(line.text, line.length, 0, NULL);
+	kl_json_line_done(&line);
+	if (!record)
+		return -ENOMEM;
 	json_object_set_new(record, "agents",
 			    json_pack("{s:o,s:o}", "access", agent_json(s->agent[KL_ACCESS]),
 				      "cucm", agent_json(s->agent[KL_CUCM])));

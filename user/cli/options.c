@@ -68,7 +68,7 @@ static int set_member(const struct option_def *def, struct kl_options *o, const 
 	char *member = (char *)o + def->member;
 
 	if (!def->argument) {
-		*(bool *)member = true;
+		*(bool *)member = strcmp(value, "no") != 0;
 		return 0;
 	}
 	if (!value[0])
@@ -662,7 +662,7 @@ static const struct option_def options[] = {
 	{ "sccp-missed", "N", TELLS | RELOADS, .set = set_sccp_missed,
 	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
 		  "default 3" },
-	{ "queue-bytes", "N", WATCH | JOIN, .set = set_queue_bytes,
+	{ "queue-bytes", "N", TELLS | JOIN | LIVE, .set = set_queue_bytes,
 	  .help = "records that wait for a slow reader; what does not fit is dropped and\n"
 		  "counted; default 8388608" },
 	{ "prometheus", "ADDRESS:PORT", WATCH | JOIN, MEMBER(prometheus),
@@ -731,7 +731,8 @@ static size_t fill_long_options(const struct kl_verb *verb, struct option *ret)
 			continue;
 		ret[count++] = (struct option){
 			.name = options[i].name,
-			.has_arg = options[i].argument ? required_argument : no_argument,
+			/* (--NAME=no takes back what a file says.) */
+			.has_arg = options[i].argument ? required_argument : optional_argument,
 			.val = (int)(256 + i),
 		};
 	}
@@ -739,13 +740,24 @@ static size_t fill_long_options(const struct kl_verb *verb, struct option *ret)
 	return count;
 }
 
+/* "yes" or "no", of what takes no argument. */
+static int read_choice(const char *value, int *ret, struct kl_error *err)
+{
+	static const char *const names[] = { "no", "yes", NULL };
+
+	*ret = 1;
+	return choose(value, names, ret, err);
+}
+
 /* An option by the command line or by a file; the error names it. */
 static int take(const struct option_def *def, struct kl_options *o, const char *value,
 		struct kl_error *err)
 {
 	struct kl_error why = {};
-	int r = def->set ? def->set(o, value, &why) : set_member(def, o, value, &why);
+	int choice, r = def->argument ? 0 : read_choice(value, &choice, &why);
 
+	if (!r)
+		r = def->set ? def->set(o, value, &why) : set_member(def, o, value, &why);
 	if (r)
 		return kl_fail(err, r, "--%s: %.400s", def->name, why.text);
 	o->given[def - options] = value;
@@ -776,7 +788,7 @@ static int read_command_line(const struct kl_verb *verb, int argc, char **argv,
 			return kl_fail(err, -EINVAL, "unknown option %s (see kaloss %s --help)",
 				       argv[optind - 1], verb->name);
 		def = &options[c - 256];
-		if (def->verbs & LIVE)
+		if (def->verbs & LIVE && (def->argument || !optarg || strcmp(optarg, "no") != 0))
 			o->live_only = def->name;
 		r = take(def, o, optarg ? optarg : "yes", err);
 		if (r)
@@ -802,11 +814,10 @@ static const struct option_def *find_key(const struct kl_verb *verb, const char 
 static int take_key(const struct option_def *def, struct kl_options *o, const char *value,
 		    struct kl_error *err)
 {
-	static const char *const names[] = { "no", "yes", NULL };
 	struct kl_error why = {};
 	int choice = 1, r;
 
-	if (!def->argument && (r = choose(value, names, &choice, &why)))
+	if (!def->argument && (r = read_choice(value, &choice, &why)))
 		return kl_fail(err, r, "%s: %.400s", def->name, why.text);
 	if (!choice)
 		return 0;

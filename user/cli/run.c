@@ -35,18 +35,28 @@ static void keep_error(struct kl_run *w, int r)
 		w->error = r;
 }
 
+/*
+ * What passed the last hook may still be dropped by a queue behind it. What never came to the first
+ * one was gone when the copy came that told of it; a later drop is of that one.
+ */
+static uint64_t latest_drop(const struct kl_run *w, const struct kl_story *story)
+{
+	if (story->where != kl_where_before(story->direction))
+		return w->now_ns;
+	return story->late_ns ? story->time_ns + story->late_ns : w->event_ns;
+}
+
 static void take_story(const struct kl_story *story, void *arg)
 {
 	struct kl_run *w = arg;
-
 	const struct kl_drop *drop = NULL;
 
 	if (story->type != KL_STORY_FORECAST)
 		kl_inputs_meet(w->inputs, story->session);
-	/* What passed the last hook may still be dropped by a queue behind it. */
 	if (story->type == KL_STORY_LOSS)
 		drop = kl_inputs_drop(w->inputs, &story->session->ends, story->direction,
-				      story->seq, story->length, story->time_ns, w->now_ns);
+				      story->seq, story->length, story->time_ns,
+				      latest_drop(w, story));
 	keep_error(w, w->handlers->story(w, story, drop));
 }
 
@@ -63,9 +73,11 @@ static void take_event(const struct kl_event *e, void *arg)
 	bool has_payload = e->type == KL_EVENT_PAYLOAD;
 	struct kl_run *w = arg;
 
-	int r = kl_sessions_feed(w->sessions, e, has_payload ? with->payload : NULL,
-				 has_payload ? with->len : 0);
+	int r;
 
+	w->event_ns = e->time_ns;
+	r = kl_sessions_feed(w->sessions, e, has_payload ? with->payload : NULL,
+			     has_payload ? with->len : 0);
 	if (r)
 		w->fault = r;
 }

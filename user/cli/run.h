@@ -62,6 +62,7 @@ struct kl_run {
 	struct kl_gaps gaps;
 	uint64_t start_ns, tick_ns, sweep_ns, walk_ns;
 	uint64_t now_ns;
+	uint64_t event_ns; /* of the event that is being taken */
 	uint64_t realtime_offset_ns;
 	size_t most_phones;   /* at any tick so far */
 	uint64_t events_lost; /* at the last walk */

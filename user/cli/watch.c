@@ -2,12 +2,12 @@
 /* kaloss watch: live, until stopped. */
 #include <inttypes.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/output.h"
 #include "cli/options.h"
 #include "cli/reload.h"
 #include "cli/run.h"
@@ -18,11 +18,9 @@
 #include "report/metrics_http.h"
 #include "report/report.h"
 #include "source/live.h"
-#include "source/privilege.h"
 #include "source/snmp_users.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
-#include "util/outlet.h"
 
 /* How long the end waits for somebody to read what was written. */
 #define READER_PATIENCE_NS (10 * KL_NS_PER_S)
@@ -189,27 +187,11 @@ static int tell_tick(struct kl_run *run, const struct kl_report_tick *tick)
 	return end_record(w, w->report.format->tick(&w->report, tick));
 }
 
-static int tell_gap(struct watch *w, const struct kl_outlet_gap *gap)
-{
-	const struct kl_dropped_records record = {
-		.time_ns = w->run.now_ns + w->run.realtime_offset_ns,
-		.records = gap->records,
-		.from_ns = gap->from_ns,
-		.to_ns = gap->to_ns,
-	};
-
-	w->report.lines = 0; /* a header comes first again */
-	return w->report.format->dropped(&w->report, &record) ?: kl_outlet_commit_always(w->outlet);
-}
-
 static int flush(struct kl_run *run)
 {
 	struct watch *w = of(run);
-	struct kl_outlet_gap gap;
-	int r = 0;
+	int r = kl_output_gap(w->outlet, &w->report, run->now_ns + run->realtime_offset_ns, false);
 
-	if (kl_outlet_gap_over(w->outlet, &gap))
-		r = tell_gap(w, &gap);
 	return r ?: kl_outlet_flush(w->outlet);
 }
 
@@ -250,16 +232,14 @@ static int summarize(struct watch *w)
 		.sessions = run->o->per_phone ? run->sessions : NULL,
 		.mac_flushes = run->mac_flushes,
 	};
-	struct kl_outlet_gap gap;
-	int r = 0;
+	int r;
 
 	/* The last tick may be among them. */
 	run->tally.total.integrity.records_dropped = kl_outlet_dropped(w->outlet);
 	kl_inputs_describe(run->inputs, &has);
 	record.mac_flushes_known = has.has_bridge || has.has_snmp || has.has_syslog;
 	memcpy(record.inferred, run->inferred, sizeof(record.inferred));
-	if (kl_outlet_gap(w->outlet, &gap))
-		r = tell_gap(w, &gap);
+	r = kl_output_gap(w->outlet, &w->report, record.time_ns, true);
 	return r ?: w->report.format->summary(&w->report, &record)
 			    ?: kl_outlet_commit_always(w->outlet);
 }
@@ -267,15 +247,10 @@ static int summarize(struct watch *w)
 /* Waits until all is written, though not for ever, nor past a signal. */
 static int wait_for_reader(struct watch *w)
 {
-	uint64_t until_ns = kl_monotonic_ns() + READER_PATIENCE_NS;
-	size_t left;
-	int r;
+	size_t left = kl_output_wait(w->outlet, w->run.stop,
+				     kl_monotonic_ns() + READER_PATIENCE_NS);
+	int r = kl_outlet_error(w->outlet);
 
-	do
-		left = kl_outlet_wait(w->outlet, 100);
-	while (left && !kl_outlet_error(w->outlet) && kl_monotonic_ns() < until_ns &&
-	       !kl_stop_take(w->run.stop));
-	r = kl_outlet_error(w->outlet);
 	if (!left || r)
 		return r;
 	fprintf(stderr,
@@ -339,41 +314,10 @@ static int open_http(struct watch *w)
 	return r;
 }
 
-/* A thread has the capabilities of the one that starts it: so another one than this starts them. */
-struct start {
-	struct watch *w;
-	uint64_t keep; /* 1 << CAP_… */
-	int (*threads)(struct watch *w, struct kl_error *err);
-	struct kl_error err;
-	int r;
-};
-
-static void *start_with_less(void *arg)
-{
-	struct start *s = arg;
-
-	s->r = kl_keep_capabilities(s->keep, &s->err) ?: s->threads(s->w, &s->err);
-	return NULL;
-}
-
-static int start_threads(struct start *s)
-{
-	pthread_t starter;
-	int r = -pthread_create(&starter, NULL, start_with_less, s);
-
-	if (r) {
-		fprintf(stderr, "kaloss watch: a thread: %s\n", strerror(-r));
-		return r;
-	}
-	pthread_join(starter, NULL);
-	if (s->err.text[0])
-		fprintf(stderr, "kaloss watch: %s\n", s->err.text);
-	return s->r;
-}
-
 /* These must not take the signals: those are blocked by now. */
-static int start_output(struct watch *w, struct kl_error *err)
+static int start_output(void *arg, struct kl_error *err)
 {
+	struct watch *w = arg;
 	int r = kl_outlet_open(w->reload.fd, w->run.o->queue_bytes, &w->outlet);
 
 	if (r)
@@ -382,8 +326,10 @@ static int start_output(struct watch *w, struct kl_error *err)
 	return w->http ? kl_metrics_http_start(w->http, err) : 0;
 }
 
-static int start_history(struct watch *w, struct kl_error *err)
+static int start_history(void *arg, struct kl_error *err)
 {
+	struct watch *w = arg;
+
 	(void)err; /* it says what is wrong */
 	return kl_watch_history_open(w->run.o, &w->kept);
 }
@@ -391,11 +337,12 @@ static int start_history(struct watch *w, struct kl_error *err)
 /* It asks the packet filter for its rules, and as root it may write where root was told to. */
 static int open_history(struct watch *w)
 {
-	struct start s = { .w = w,
-			   .keep = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_DAC_OVERRIDE,
-			   .threads = start_history };
+	struct kl_start s = { .verb = "watch",
+			      .keep = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_DAC_OVERRIDE,
+			      .threads = start_history,
+			      .arg = w };
 
-	return w->run.o->history ? start_threads(&s) : 0;
+	return w->run.o->history ? kl_start_with_less(&s) : 0;
 }
 
 /* The files that options name and that nobody but a run reads. */
@@ -448,7 +395,7 @@ int kl_watch(const struct kl_options *o)
 			.format = o->format == KL_FORMAT_JSONL ? &kl_report_jsonl : &kl_report_text,
 		},
 	};
-	struct start output = { .w = &w, .threads = start_output };
+	struct kl_start output = { .verb = "watch", .threads = start_output, .arg = &w };
 	int r;
 
 	if (o->check_config)
@@ -464,7 +411,7 @@ int kl_watch(const struct kl_options *o)
 	if (!r)
 		r = kl_run_open(&w.run);
 	if (!r)
-		r = start_threads(&output);
+		r = kl_start_with_less(&output);
 	if (!r)
 		r = watch(&w);
 	kl_metrics_http_close(w.http);

@@ -12,7 +12,7 @@ struct known {
 	const struct kl_session *session; /* NULL: nothing that is joined was seen of it */
 	uint8_t kind;
 	bool again;  /* a further copy was sent after it: its sender missed it, too */
-	bool listed; /* a copy of it is a loss already */
+	bool listed; /* a copy of it is a loss behind already, or may be */
 };
 
 static int compare(uint32_t seq, uint32_t direction, uint32_t length, const struct kl_drop *d)
@@ -74,13 +74,17 @@ static void look_at_observed(const struct kl_diagnosis *d, const struct kl_drop 
 	}
 }
 
+/* (What was lost before or between never came to where these were dropped: it was another copy.) */
 static void look_at_lost(const struct kl_diagnosis *d, const struct kl_drop *drops,
 			 struct known *known, size_t count)
 {
 	for (size_t i = 0; i < d->lost_count; i++) {
 		const struct kl_lost *l = &d->lost[i];
-		size_t at = find(drops, count, l->seq, l->direction, l->length);
+		size_t at;
 
+		if (l->where != kl_where_behind(l->direction) && l->where != KL_WHERE_UNKNOWN)
+			continue;
+		at = find(drops, count, l->seq, l->direction, l->length);
 		for (; at < count && !compare(l->seq, l->direction, l->length, &drops[at]); at++)
 			known[at].listed |= kl_endpoints_equal(&l->ends, &drops[at].ends);
 	}
@@ -88,7 +92,7 @@ static void look_at_lost(const struct kl_diagnosis *d, const struct kl_drop *dro
 
 static int add_loss(struct kl_diagnosis *d, const struct kl_drop *drop, const struct known *known)
 {
-	enum kl_where where = drop->direction == KL_TO_CUCM ? KL_CUCM_SIDE : KL_PHONE_SIDE;
+	enum kl_where where = kl_where_behind(drop->direction);
 	const struct kl_session *s = known->session;
 	struct kl_lost lost = {
 		.time_ns = drop->time_ns,

@@ -12,6 +12,6 @@
 /*
  * drops: such that explained no loss, of segments on their way out; they are sorted. Those of a
  * keepalive or answer that was observed before and again after it, and of which no copy is listed as
- * lost, are losses beyond that side. Before kl_diagnosis_finish(). -ENOMEM.
+ * lost there or at an unknown place, are losses beyond that side. Before kl_diagnosis_finish(). -ENOMEM.
  */
 int kl_diagnosis_behind(struct kl_diagnosis *d, struct kl_drop *drops, size_t count);

@@ -112,11 +112,6 @@ static void set_idle_of_again(struct kl_observed *o, const struct kl_story *stor
 		set_idle(o, gap_ns, story->idle_known);
 }
 
-static bool is_before_near_side(uint32_t direction, uint32_t where)
-{
-	return where == (direction == KL_TO_CUCM ? KL_PHONE_SIDE : KL_CUCM_SIDE);
-}
-
 void kl_observed_after(const struct kl_observed *last, struct kl_observed *o)
 {
 	if (!o->lost || !last || !last->lost || last->session != o->session ||
@@ -148,7 +143,7 @@ bool kl_observed_of_story(const struct kl_story *story, struct kl_observed *ret)
 		ret->lost = 1;
 		ret->where = (uint8_t)story->where & 3;
 		/* Else that copy was seen: kl_observed_finish() */
-		return is_before_near_side(story->direction, story->where);
+		return story->where == kl_where_before(story->direction);
 	default:
 		return false;
 	}
@@ -273,7 +268,7 @@ static void mark_lost(struct kl_diagnosis *d)
 			.kind = l->kind,
 		};
 
-		if (is_before_near_side(l->direction, l->where))
+		if (l->where == kl_where_before(l->direction))
 			continue; /* it is there already */
 		seen = find_copy(d, count, l);
 		set_idle(&own, l->idle_ns, l->idle_known);

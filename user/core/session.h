@@ -39,6 +39,18 @@ enum kl_where {
 	KL_WHERES,
 };
 
+/* Beyond the side where what goes this way leaves. */
+static inline enum kl_where kl_where_behind(uint32_t direction)
+{
+	return direction == KL_TO_CUCM ? KL_CUCM_SIDE : KL_PHONE_SIDE;
+}
+
+/* Before the side where it comes in. */
+static inline enum kl_where kl_where_before(uint32_t direction)
+{
+	return direction == KL_TO_CUCM ? KL_PHONE_SIDE : KL_CUCM_SIDE;
+}
+
 enum kl_role {
 	KL_ROLE_UNKNOWN,
 	KL_ROLE_PRIMARY, /* its keepalives are answered */

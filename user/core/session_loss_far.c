@@ -23,11 +23,6 @@ enum {
 	ANSWERS_ENOUGH = 4,
 };
 
-static enum kl_where far_side(__u32 direction)
-{
-	return direction == KL_TO_CUCM ? KL_CUCM_SIDE : KL_PHONE_SIDE;
-}
-
 bool kl_loss_is_doubted(const struct kl_sessions *s, const struct kl_node *n,
 			const struct kl_story *story)
 {
@@ -144,6 +139,15 @@ static void add_copy(const struct kl_sessions *s, const struct kl_node *n, struc
 	ep->acked_before |= kl_is_acked_already(e);
 }
 
+/*
+ * Sooner than any timeout, and without an IP ID that tells the two apart: as likely the same packet
+ * once more, delayed behind a bond or a mirror port. From that nothing follows.
+ */
+static bool may_be_duplicate(const struct kl_event *e)
+{
+	return !e->id && e->gap_ns && e->gap_ns < KL_TIMEOUT_MIN_NS;
+}
+
 void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
 	struct kl_flow_story *f = &n->flow[e->direction & 1];
@@ -152,6 +156,8 @@ void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct
 	n->session.retransmissions[e->direction & 1]++;
 	f->again_ns = e->time_ns;
 	tell_retransmission(s, n, e);
+	if (!ep && may_be_duplicate(e))
+		return;
 	if (!ep)
 		ep = start_episode(s, n, e);
 	add_copy(s, n, ep, e);
@@ -264,7 +270,7 @@ static void tell_crossed(struct kl_sessions *s, struct kl_node *n, __u32 directi
 	story.kind = ep->kind;
 	story.seq = ep->seq;
 	story.length = ep->len;
-	story.where = why ? far_side(direction) : KL_WHERE_UNKNOWN;
+	story.where = why ? kl_where_behind(direction) : KL_WHERE_UNKNOWN;
 	story.copies[direction & 1] = ep->copies;
 	story.copies[(direction & 1) ^ 1] = s->config.two_sided ? crossed : 0;
 	if (!why)

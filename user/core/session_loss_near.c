@@ -38,11 +38,6 @@ enum {
 	ANSWERS_ENOUGH = 4,
 };
 
-static enum kl_where near_side(__u32 direction)
-{
-	return direction == KL_TO_CUCM ? KL_PHONE_SIDE : KL_CUCM_SIDE;
-}
-
 static double ms(uint64_t us)
 {
 	return (double)us / 1000;
@@ -58,7 +53,7 @@ static struct kl_story unseen(const struct kl_node *n, const struct kl_event *e,
 	story.kind = e->kind;
 	story.seq = e->seq;
 	story.length = e->payload_len;
-	story.where = near_side(e->direction);
+	story.where = kl_where_before(e->direction);
 	story.late_ns = late_ns;
 	story.copies[e->direction & 1] = 1; /* the one that tells of it */
 	return story;

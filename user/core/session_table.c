@@ -175,8 +175,12 @@ struct kl_node *kl_table_wake(struct kl_table *t, uint32_t place)
 
 struct kl_node *kl_table_pin(struct kl_table *t, uint32_t place)
 {
-	struct kl_node *n = kl_table_wake(t, place);
+	struct kl_place *p = &t->place[place];
+	struct kl_node *n;
 
+	if (p->awake && p->node->pinned)
+		return p->node;
+	n = kl_table_wake(t, place);
 	if (n && !n->pinned) {
 		leave_ring(t, place);
 		n->pinned = true;

@@ -221,13 +221,22 @@ static void put_inferred(struct kl_history *h, const struct kl_story *story, int
 
 /* ---- Stories ---- */
 
-static void put_retransmission(struct kl_history *h, const struct kl_story *s, int64_t session)
+/* Whose, and when: what the rows of all stories begin with. */
+static struct kl_rows *begin_of_story(struct kl_history *h, enum kl_row row,
+				      const struct kl_story *s, int64_t session)
 {
 	struct kl_rows *r = &h->batch.rows;
 
-	kl_rows_begin(r, KL_ROW_RETRANSMISSION);
+	kl_rows_begin(r, row);
 	kl_rows_number(r, session);
 	kl_rows_number(r, kl_history_time(h, s->time_ns));
+	return r;
+}
+
+static void put_retransmission(struct kl_history *h, const struct kl_story *s, int64_t session)
+{
+	struct kl_rows *r = begin_of_story(h, KL_ROW_RETRANSMISSION, s, session);
+
 	kl_rows_text(r, kl_direction_name(s->direction));
 	kl_rows_text(r, kl_kind_name(s->kind));
 	kl_rows_number(r, s->seq);
@@ -242,11 +251,8 @@ static void put_retransmission(struct kl_history *h, const struct kl_story *s, i
 
 static void put_forecast(struct kl_history *h, const struct kl_story *s, int64_t session)
 {
-	struct kl_rows *r = &h->batch.rows;
+	struct kl_rows *r = begin_of_story(h, KL_ROW_FORECAST, s, session);
 
-	kl_rows_begin(r, KL_ROW_FORECAST);
-	kl_rows_number(r, session);
-	kl_rows_number(r, kl_history_time(h, s->time_ns));
 	kl_rows_text(r, states[s->state]);
 	kl_rows_known(r, (uint64_t)kl_history_time(h, s->at_ns));
 	kl_rows_text(r, s->text);
@@ -255,11 +261,8 @@ static void put_forecast(struct kl_history *h, const struct kl_story *s, int64_t
 
 static void put_event(struct kl_history *h, const struct kl_story *s, int64_t session)
 {
-	struct kl_rows *r = &h->batch.rows;
+	struct kl_rows *r = begin_of_story(h, KL_ROW_SESSION_EVENT, s, session);
 
-	kl_rows_begin(r, KL_ROW_SESSION_EVENT);
-	kl_rows_number(r, session);
-	kl_rows_number(r, kl_history_time(h, s->time_ns));
 	kl_rows_text(r, events[s->type]);
 	kl_rows_text(r, bys[s->by]);
 	kl_rows_text(r, hows[s->how]);

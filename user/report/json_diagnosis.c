@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/names.h"
+#include "report/json_many.h"
 #include "report/json_print.h"
 #include "report/json_records.h"
 #include "report/moments.h"
@@ -47,46 +48,6 @@ json_t *kl_json_finding(uint64_t time_ns, const struct kl_finding *f)
 	json_object_set_new(o, "explanation", kl_json_text(f->explanation));
 	json_object_set_new(o, "remedy", kl_json_text(f->remedy));
 	json_object_set_new(o, "evidence", evidence);
-	return o;
-}
-
-/* 0 stays 0: not known. */
-static uint64_t wall(const struct kl_diagnosis_record *r, uint64_t time_ns)
-{
-	return time_ns ? time_ns + r->offset_ns : 0;
-}
-
-json_t *kl_json_lost(const struct kl_diagnosis_record *r, const struct kl_lost *l)
-{
-	const struct kl_diagnosis *d = r->diagnosis;
-	struct kl_loss record = {
-		.time_ns = wall(r, l->time_ns),
-		.party = { .ends = l->ends,
-			   .vlan = l->vlan,
-			   .device = l->device[0] ? l->device : NULL,
-			   .probable = l->probable },
-		.where = (enum kl_where)l->where,
-		.direction = l->direction,
-		.kind = l->kind,
-		.seq = l->seq,
-		.seq_other = l->seq_other,
-		.length = l->length,
-		.copies = { l->copies[KL_ACCESS], l->copies[KL_CUCM] },
-		.late_ns = l->late_ns,
-		.idle_ns = l->idle_ns,
-		.idle_known = (enum kl_idle_known)l->idle_known,
-		.drop = l->drop ? &d->evidence.drop.item[l->drop - 1] : NULL,
-		.unexplained = d->evidence.has_drops && l->where == KL_BETWEEN && !l->drop,
-		.evidence = l->evidence,
-	};
-	json_t *o;
-
-	memcpy(record.party.mac, l->mac, sizeof(record.party.mac));
-	o = kl_json_loss(&record);
-	json_object_set_new(o, "time_cucm_clock",
-			    time_or_null(kl_diagnosis_other_clock(d, l->time_ns)));
-	json_object_set_new(o, "sent_again", r->live ? json_null() : number(l->sent_again));
-	json_object_set_new(o, "got_through_at", time_or_null(wall(r, l->through_ns)));
 	return o;
 }
 
@@ -262,52 +223,129 @@ json_t *kl_json_diagnosis_summary(const struct kl_diagnosis_record *r)
 	return r->live ? live_summary(r) : captures_summary(r);
 }
 
-/* ---- The formats ---- */
+/* ---- The document ---- */
+
+enum {
+	WRITTEN_AT_ONCE = 1 << 16
+};
+
+/*
+ * Of a day there may be tens of thousands of sessions and losses: each has a line of its own, and no
+ * more of them wait to be written than make it quick.
+ */
+struct document {
+	const struct kl_diagnosis_record *record;
+	FILE *out;
+	struct kl_json_line lines;
+	bool begun; /* the list has an item already */
+	int error;
+};
+
+static void put_text(struct document *doc, const char *text)
+{
+	if (!doc->error && fputs(text, doc->out) == EOF)
+		doc->error = errno ? -errno : -EIO;
+}
+
+static void put(struct document *doc, json_t *value, size_t flags)
+{
+	int r = kl_json_put(value, doc->out, flags | JSON_REAL_PRECISION(15));
+
+	if (!doc->error)
+		doc->error = r;
+}
+
+static void write_lines(struct document *doc)
+{
+	int r = kl_json_line_write(&doc->lines, doc->out);
+
+	if (!doc->error)
+		doc->error = r;
+}
+
+static void begin_item(struct document *doc)
+{
+	if (doc->lines.length >= WRITTEN_AT_ONCE)
+		write_lines(doc);
+	kl_json_between(&doc->lines, doc->begun ? ",\n    " : "\n    ");
+	doc->begun = true;
+}
+
+static void put_item(struct document *doc, json_t *item)
+{
+	begin_item(doc);
+	write_lines(doc);
+	put(doc, item, 0);
+}
+
+static void begin_list(struct document *doc, const char *name)
+{
+	put_text(doc, ",\n  \"");
+	put_text(doc, name);
+	put_text(doc, "\": [");
+	doc->begun = false;
+}
+
+static void end_list(struct document *doc)
+{
+	write_lines(doc);
+	put_text(doc, doc->begun ? "\n  ]" : "]");
+}
+
+static void put_session(const struct kl_session *session, void *arg)
+{
+	struct document *doc = arg;
+
+	begin_item(doc);
+	kl_json_put_session(&doc->lines, session);
+}
 
 /* In the order of their times. */
-static json_t *timeline(const struct kl_diagnosis_record *r)
+static void put_timeline(struct document *doc)
 {
-	const struct kl_diagnosis *d = r->diagnosis;
-	json_t *array = json_array();
+	const struct kl_diagnosis_record *r = doc->record;
 	struct kl_moment m = {};
 
-	while (kl_moment_next(d, &m)) {
+	while (!doc->error && kl_moment_next(r->diagnosis, &m)) {
 		switch (m.what) {
 		case KL_MOMENT_LOSS:
-			json_array_append_new(array, kl_json_lost(r, m.lost));
+			begin_item(doc);
+			kl_json_put_lost(&doc->lines, r, m.lost);
 			break;
 		case KL_MOMENT_MAC:
-			json_array_append_new(array, kl_json_mac(m.mac, r->offset_ns));
+			put_item(doc, kl_json_mac(m.mac, r->offset_ns));
 			break;
 		case KL_MOMENT_ARP:
-			json_array_append_new(array, kl_json_arp(m.arp, r->offset_ns));
+			put_item(doc, kl_json_arp(m.arp, r->offset_ns));
 			break;
 		case KL_MOMENT_UNREGISTRATION:
-			json_array_append_new(array, kl_json_unregistration(m.alarm, r->offset_ns));
+			put_item(doc, kl_json_unregistration(m.alarm, r->offset_ns));
 			break;
 		}
 	}
-	return array;
-}
-
-static json_t *document(const struct kl_diagnosis_record *r)
-{
-	const struct kl_diagnosis *d = r->diagnosis;
-	json_t *o = json_object(), *findings = json_array();
-
-	for (size_t i = 0; i < r->finding_count; i++)
-		json_array_append_new(findings, kl_json_finding(r->time_ns, &r->findings[i]));
-	json_object_set_new(o, "summary", kl_json_diagnosis_summary(r));
-	json_object_set_new(o, "findings", findings);
-	json_object_set_new(o, "phones", kl_json_sessions(d->sessions));
-	json_object_set_new(o, "timeline", timeline(r));
-	json_object_set_new(o, "integrity", kl_json_diagnosis_integrity(r));
-	return o;
 }
 
 static int json_diagnosis(struct kl_report *r, const struct kl_diagnosis_record *d)
 {
-	return kl_json_print(document(d), r->out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	struct document doc = { .record = d, .out = r->out, .lines.readable = true };
+
+	put_text(&doc, "{\n  \"summary\": ");
+	put(&doc, kl_json_diagnosis_summary(d), JSON_INDENT(2));
+	begin_list(&doc, "findings");
+	for (size_t i = 0; i < d->finding_count; i++)
+		put_item(&doc, kl_json_finding(d->time_ns, &d->findings[i]));
+	end_list(&doc);
+	begin_list(&doc, "phones");
+	kl_sessions_visit(d->diagnosis->sessions, put_session, &doc);
+	end_list(&doc);
+	begin_list(&doc, "timeline");
+	put_timeline(&doc);
+	end_list(&doc);
+	put_text(&doc, ",\n  \"integrity\": ");
+	put(&doc, kl_json_diagnosis_integrity(d), JSON_INDENT(2));
+	put_text(&doc, "\n}\n");
+	kl_json_line_done(&doc.lines);
+	return doc.error;
 }
 
 const struct kl_report_format kl_report_json = {

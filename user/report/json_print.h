@@ -8,5 +8,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Prints the object and a newline, and releases it; NULL is -ENOMEM. flags: of json_dumpf(). */
+/* The object as text, for the caller to free; it is released. NULL: out of memory. */
+char *kl_json_dump(json_t *object, size_t flags);
+/* Prints the object, and releases it; NULL is -ENOMEM. flags: of json_dumpf(). */
+int kl_json_put(json_t *object, FILE *out, size_t flags);
+/* And a newline. */
 int kl_json_print(json_t *object, FILE *out, size_t flags);

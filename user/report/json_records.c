@@ -163,39 +163,6 @@ static void set_party(json_t *o, const struct kl_party *p)
 			    json_pack("{s:s, s:i}", "ip", cucm, "port", p->ends.cucm_port));
 }
 
-static json_t *drop(const struct kl_drop *d)
-{
-	return json_pack("{s:o, s:o, s:o}", "reason", kl_json_text(d->reason), "symbol",
-			 text_or_null(d->symbol), "interface", text_or_null(d->interface));
-}
-
-json_t *kl_json_loss(const struct kl_loss *l)
-{
-	json_t *o = record("loss", l->time_ns);
-
-	json_object_set_new(o, "direction", json_string(kl_direction_name(l->direction)));
-	json_object_set_new(o, "where", json_string(kl_where_name(l->where)));
-	json_object_set_new(o, "kind", json_string(kl_kind_name(l->kind)));
-	set_party(o, &l->party);
-	json_object_set_new(o, "vlan", l->party.vlan ? number(l->party.vlan) : json_null());
-	json_object_set_new(o, "seq", number(l->seq));
-	json_object_set_new(o, "seq_other", number(l->seq_other));
-	json_object_set_new(o, "length", number(l->length));
-	json_object_set_new(o, "copies",
-			    json_pack("{s:i, s:i}", "access", (int)l->copies[KL_ACCESS], "cucm",
-				      (int)l->copies[KL_CUCM]));
-	json_object_set_new(o, "late_ms", ms_or_null(l->late_ns));
-	json_object_set_new(o, "evidence", text_or_null(l->evidence));
-	json_object_set_new(o, "probable", json_boolean(l->party.probable));
-	/* What was silent on one connection only may have been heard otherwise. */
-	json_object_set_new(o, "idle_s",
-			    l->idle_known == KL_IDLE_ALL ? json_real((double)l->idle_ns / 1e9)
-							 : json_null());
-	json_object_set_new(o, "drop", l->drop ? drop(l->drop) : json_null());
-	json_object_set_new(o, "unexplained", json_boolean(l->unexplained));
-	return o;
-}
-
 json_t *kl_json_retransmission(const struct kl_retransmission *t)
 {
 	json_t *o = record("retransmission", t->time_ns);
@@ -334,80 +301,6 @@ json_t *kl_json_dropped(const struct kl_dropped_records *d)
 	return o;
 }
 
-/* ---- The sessions, one by one ---- */
-
-static json_t *session_lost(const struct kl_session *s)
-{
-	json_t *lost = json_object();
-
-	for (__u32 d = 0; d < KL_DIRECTIONS; d++) {
-		json_t *o = json_object();
-
-		for (int w = 0; w < KL_WHERES; w++)
-			json_object_set_new(o, kl_where_name((enum kl_where)w),
-					    number(s->lost[d][w]));
-		json_object_set_new(lost, kl_direction_name(d), o);
-	}
-	return lost;
-}
-
-static json_t *session_answers(const struct kl_answers *a)
-{
-	if (!a->count)
-		return json_null();
-	return json_pack("{s:f, s:f, s:f, s:f, s:I}", "mean", a->mean_us / 1e3, "p50",
-			 kl_answers_quantile(a, 0.5) / 1e3, "p99",
-			 kl_answers_quantile(a, 0.99) / 1e3, "max", a->max_us / 1e3, "count",
-			 (json_int_t)a->count);
-}
-
-static void add_session(const struct kl_session *s, void *arg)
-{
-	struct kl_party party = { .ends = s->ends, .vlan = s->vlan, .device = s->device };
-	json_t *o = json_object();
-
-	memcpy(party.mac, s->mac, sizeof(party.mac));
-	set_party(o, &party);
-	json_object_set_new(o, "role", json_string(kl_role_name((enum kl_role)s->role)));
-	json_object_set_new(o, "keepalive",
-			    s->kind ? json_string(kl_kind_name(s->kind)) : json_null());
-	json_object_set_new(o, "open", json_boolean(!s->closed_ns));
-	json_object_set_new(o, "probable", json_boolean(s->probable));
-	json_object_set_new(o, "period_s",
-			    s->schedule.period_us ? json_real((double)s->schedule.period_us / 1e6)
-						  : json_null());
-	json_object_set_new(o, "jitter_ms",
-			    s->schedule.period_us ? json_real(s->schedule.jitter_us / 1e3)
-						  : json_null());
-	json_object_set_new(o, "expires_s", s->expires_s ? number(s->expires_s) : json_null());
-	json_object_set_new(o, "keepalives", number(s->keepalives));
-	json_object_set_new(o, "answered", number(s->answered));
-	json_object_set_new(o, "acknowledged_only", number(s->acknowledged_only));
-	json_object_set_new(o, "unacknowledged", number(s->unacknowledged));
-	json_object_set_new(o, "acknowledgements_lost", number(s->acks_lost));
-	json_object_set_new(o, "retransmitted",
-			    json_pack("{s:i, s:i}", kl_direction_name(KL_TO_CUCM),
-				      (int)s->retransmissions[KL_TO_CUCM],
-				      kl_direction_name(KL_TO_PHONE),
-				      (int)s->retransmissions[KL_TO_PHONE]));
-	json_object_set_new(o, "lost", session_lost(s));
-	json_object_set_new(o, "answer_ms", session_answers(&s->answers));
-	json_object_set_new(o, "failover",
-			    json_pack("{s:I, s:I}", "normal_would_leave",
-				      (json_int_t)s->answers.normal_gives_up, "delayed_would_leave",
-				      (json_int_t)s->answers.delayed_gives_up));
-	json_object_set_new(o, "last_failure", text_or_null(s->failure));
-	json_array_append_new(arg, o);
-}
-
-json_t *kl_json_sessions(const struct kl_sessions *sessions)
-{
-	json_t *array = json_array();
-
-	kl_sessions_visit(sessions, add_session, array);
-	return array;
-}
-
 json_t *kl_json_summary(const struct kl_report_tick *t)
 {
 	json_t *o = record("summary", t->time_ns);
@@ -415,8 +308,5 @@ json_t *kl_json_summary(const struct kl_report_tick *t)
 	json_object_set_new(o, "duration_s", json_real(t->interval_s));
 	json_object_set_new(o, "phones", number(t->phones));
 	set_tally(o, t);
-	if (t->sessions) {
-		json_object_set_new(o, "sessions", kl_json_sessions(t->sessions));
-	}
 	return o;
 }

@@ -157,6 +157,14 @@ between() {
   fi
 }
 
+# What the site's own links dropped, because this machine had no room for more: real losses.
+site_dropped() {
+  local ns
+  for ns in "${!LAB_PID[@]}"; do
+    lab_in "$ns" ip -j -s link show type veth
+  done | jq -s '[.[][].stats64.tx.dropped] | add'
+}
+
 # server_start sccp|sip OPTION…: the call server; its log is $WORK/server.
 server_start() {
   local kind=$1
