@@ -97,6 +97,8 @@ count() {
 alone=(unit kernel kernels sessions soak lab)
 lanes=("exact no_false_loss nothing_left bad_input service syslog stuck bench"
   "check metrics why html evidence_host interfaces clocks kept kills soak_day usage study damage pairs pair history fuzz"
+  # What mostly waits.
+  "sites sites_cluster"
   # What only takes processors: what the others leave of them, at a lower priority.
   "lint options faults build package")
 for corpus in tests/fuzz/corpus-*; do

@@ -492,3 +492,89 @@ Test(sites, takeovers_while_an_agent_is_cut_off)
 	config.phones[1].switch_ns = WORLD_START_NS + 500 * S;
 	compare_takeovers(&config, 8);
 }
+
+/* ---- strangers ---- */
+
+static uint64_t dice;
+
+static uint64_t roll(uint64_t sides)
+{
+	dice = kl_mix(dice, 7);
+	return dice % sides;
+}
+
+/* As wrong as a batch can be that was read. */
+static void make_nonsense(struct kl_wire_batch *b)
+{
+	uint64_t most = roll(4) ? 1000 * S : (uint64_t)INT64_MAX / 4;
+
+	b->boot = 1 + roll(3);
+	b->number = roll(8) ? 1 + roll(50) : UINT64_MAX - roll(3);
+	b->from_ns = roll(most);
+	b->to_ns = b->from_ns + roll(most - b->from_ns + 1);
+	b->wall_ns = (int64_t)roll(UINT64_MAX);
+	b->side = (uint32_t)roll(KL_SIDES);
+	b->rule = roll(50) ? KL_WIRE_BY_CONNECTION : KL_WIRE_BY_SERVER;
+	b->misses = (uint32_t)roll(3);
+	for (uint32_t i = 0; i < b->misses; i++)
+		b->missed[i] = (struct kl_wire_missed){ b->from_ns, b->to_ns, 0 };
+	b->count = (uint32_t)roll(12);
+	for (uint32_t i = 0; i < b->count; i++) {
+		b->of[i] = (struct kl_wire_sighting){
+			.sighted = { .time_ns = b->from_ns + roll(b->to_ns - b->from_ns + 1),
+				     .seq = (uint32_t)roll(6) * 12,
+				     .ack = (uint32_t)roll(6) * 12,
+				     .payload_len = (uint32_t)roll(3) * 12,
+				     .stamp = (uint32_t)roll(4),
+				     .direction = (uint8_t)roll(KL_DIRECTIONS),
+				     .kind = (uint8_t)roll(KL_KINDS),
+				     .flags = (uint8_t)roll(32),
+				     .fragment = roll(20) == 0 },
+		};
+		b->of[i].sighted.ends.family = 4;
+		b->of[i].sighted.ends.phone[0] = (uint32_t)roll(6);
+		b->of[i].sighted.ends.cucm_port = 2000;
+	}
+}
+
+/* Nothing breaks, nothing grows beyond its bounds, and nothing is settled twice. */
+Test(sites, strangers)
+{
+	static const char *const names[] = { "a", "b", "c", "d" };
+	struct kl_wire_batch *b = kl_wire_new();
+
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct outcomes o = {};
+		struct kl_sites_config config = config_of(&o);
+		struct kl_sites_stats stats;
+		struct kl_sites_point point;
+		struct kl_sites *s;
+
+		dice = seed;
+		config.max_waiting = 500;
+		config.max_conns = 4;
+		config.max_agents = 6;
+		cr_assert_eq(kl_sites_new(&config, &s), 0);
+		for (uint64_t i = 1; i <= 4000; i++) {
+			struct kl_site_message m = { .site = names[roll(4)],
+						     .agent = names[roll(2)],
+						     .seq = i,
+						     .stored_ns = WORLD_START_NS + i * S / 4,
+						     .batch = b };
+
+			make_nonsense(b);
+			cr_assert_eq(kl_sites_take(s, &m), 0);
+			kl_sites_point(s, &point);
+			cr_assert_leq(point.floor, i);
+		}
+		kl_sites_stats(s, &stats);
+		cr_expect_leq(stats.agents, 6);
+		cr_expect_leq(stats.conns, 4);
+		qsort(o.of, o.count, sizeof(*o.of), by_id);
+		for (size_t i = 1; i < o.count; i++)
+			cr_expect_neq(o.of[i - 1].id, o.of[i].id);
+		kl_sites_free(s);
+		free(o.of);
+	}
+	kl_wire_free(b);
+}
