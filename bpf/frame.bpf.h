@@ -7,7 +7,6 @@
 #pragma once
 
 #include "hook.bpf.h"
-#include "maps.bpf.h"
 
 enum {
 	KL_LAYOUT_OFF_MAX = 1 << 14, /* headers end before this, see KL_IPV6_EXT_MAX */

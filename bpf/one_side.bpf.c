@@ -4,7 +4,7 @@
  * space, with its first bytes. Nothing is joined here and nothing is remembered, so that an object of
  * its own does it, and the programs that join stay as they are. Lets every packet pass.
  */
-#include "hook.bpf.h"
+#include "frame.bpf.h"
 
 #include <kaloss/sight_record.h>
 
@@ -73,27 +73,68 @@ static __always_inline void hand_over(void *ctx, const bool xdp, struct kl_sight
 		n->lost++;
 }
 
-/* Parses into the scratch. */
-__noinline __u32 parse_xdp(struct xdp_md *ctx)
+/*
+ * What most frames are asked is one function, and what is done with the few another, with a number
+ * between them: the verifier proves each once.
+ */
+static __always_inline __u64 peek(const struct kl_frame *frame)
 {
-	struct kl_frame frame = xdp_frame(ctx);
-	struct kl_sight_record *r = scratch();
+	struct kl_layout layout;
+	__u32 parsed = kl_peek(frame, &kl_ports, &layout);
 
-	if (!r)
-		return KL_NOT_OURS;
-	/* A frame in several buffers is longer than its first one. */
-	frame.wire_len = (__u32)bpf_xdp_get_buff_len(ctx);
-	return kl_parse(&frame, &kl_ports, &r->segment);
+	return pack_layout(parsed, &layout);
 }
 
-__noinline __u32 parse_tc(struct __sk_buff *ctx)
+/* Into the scratch. */
+static __always_inline __u32 parse(const struct kl_frame *frame, __u64 packed)
+{
+	struct kl_sight_record *r = scratch();
+	struct kl_layout layout;
+	__u32 parsed = unpack_layout(packed, &layout);
+
+	return r ? kl_parse_laid_out(frame, parsed, &layout, &r->segment) : KL_NOT_OURS;
+}
+
+/* A frame in several buffers is longer than its first one. */
+static __always_inline struct kl_frame whole_xdp_frame(struct xdp_md *ctx)
+{
+	struct kl_frame frame = xdp_frame(ctx);
+
+	frame.wire_len = (__u32)bpf_xdp_get_buff_len(ctx);
+	return frame;
+}
+
+__noinline __u64 peek_xdp(struct xdp_md *ctx)
+{
+	struct kl_frame frame = whole_xdp_frame(ctx);
+
+	return peek(&frame);
+}
+
+__noinline __u64 peek_tc(struct __sk_buff *ctx)
 {
 	struct kl_frame frame = tc_frame(ctx);
-	struct kl_sight_record *r = scratch();
 
-	if (!r)
-		return KL_NOT_OURS;
-	return kl_parse(&frame, &kl_ports, &r->segment);
+	return peek(&frame);
+}
+
+__noinline __u32 parse_xdp(struct xdp_md *ctx, __u64 packed)
+{
+	struct kl_frame frame = whole_xdp_frame(ctx);
+
+	return parse(&frame, packed);
+}
+
+__noinline __u32 parse_tc(struct __sk_buff *ctx, __u64 packed)
+{
+	struct kl_frame frame = tc_frame(ctx);
+
+	return parse(&frame, packed);
+}
+
+static __always_inline __u32 parsed_of(__u64 packed)
+{
+	return packed >> KL_LAYOUT_PARSED_SHIFT & 7;
 }
 
 /* Returns false where it is nothing to hand over. */
@@ -115,21 +156,13 @@ static __always_inline bool start(struct kl_sight_record *r, __u32 parsed, bool 
 	return r->segment.family;
 }
 
-/* Most frames are asked no more than this. */
-static __always_inline bool is_ours(const struct kl_frame *frame)
-{
-	struct kl_layout layout;
-
-	return kl_peek(frame, &kl_ports, &layout) != KL_NOT_OURS;
-}
-
 SEC("xdp.frags")
 int kaloss_one_xdp(struct xdp_md *ctx)
 {
 	struct kl_sight_record *r = scratch();
-	struct kl_frame frame = xdp_frame(ctx);
+	__u64 packed = peek_xdp(ctx);
 
-	if (r && is_ours(&frame) && start(r, parse_xdp(ctx), false))
+	if (r && parsed_of(packed) != KL_NOT_OURS && start(r, parse_xdp(ctx, packed), false))
 		hand_over(ctx, true, r);
 	return XDP_PASS;
 }
@@ -176,15 +209,15 @@ __noinline int take_pieces(struct __sk_buff *ctx)
 static __always_inline int observe_tc(struct __sk_buff *ctx, bool egress)
 {
 	struct kl_sight_record *r = scratch();
-	struct kl_frame frame = tc_frame(ctx);
+	__u64 packed = peek_tc(ctx);
 	__u32 parsed;
 
-	if (!r || !is_ours(&frame))
+	if (!r || parsed_of(packed) == KL_NOT_OURS)
 		return KL_TC_NEXT;
-	parsed = parse_tc(ctx);
+	parsed = parse_tc(ctx, packed);
 	if (parsed == KL_NOT_LINEAR &&
 	    !bpf_skb_pull_data(ctx, ctx->len < PULL_BYTES ? ctx->len : PULL_BYTES))
-		parsed = parse_tc(ctx);
+		parsed = parse_tc(ctx, peek_tc(ctx));
 	if (!start(r, parsed, egress))
 		return KL_TC_NEXT;
 	if (ctx->gso_size && r->segment.payload_len > ctx->gso_size)

@@ -341,7 +341,7 @@ static int load(FILE *costs)
 		return r;
 	}
 	r = cost_write(skel->obj, costs);
-	return r ? r : cost_write_drop_reason(costs);
+	return r ?: cost_write_drop_reason(costs) ?: cost_write_one_side(costs);
 }
 
 int same_begin(FILE *costs)

@@ -17,7 +17,7 @@ unset KALOSS_NKEY KALOSS_CA KALOSS_CERT KALOSS_KEY
 # ---- a server, agents, phones ----
 
 start_nats() {
-  lab_bg box "$WORK/nats" nats-server -a 127.0.0.1 -p 4222 -js -sd "$WORK/js" "$@"
+  lab_bg box "$WORK/nats" nats-server -a 127.0.0.1 -p 4222 -js -sd "$WORK/js"
   NATS=$LAB_LAST_PID
   lab_wait_for "$WORK/nats" 'Server is ready' || fail "nats-server: $(tail -3 "$WORK/nats")"
 }
