@@ -60,7 +60,7 @@ PAGE_PARTS := $(addprefix user/report/html/,page.css body.html data.js lanes.js 
 	main.js selftest.js)
 
 # What says which options there are.
-VERBS := watch diagnose check agent
+VERBS := watch diagnose check agent join
 HELP := $(VERBS:%=$(BUILD)/help/%)
 MAN_PAGES := $(sort $(wildcard man/*.[1-8]))
 FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
@@ -68,7 +68,7 @@ FILLED := $(addprefix $(BUILD)/,$(MAN_PAGES) $(wildcard completion/*))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*.c tests/packets/*.c))
 KERNEL_SOURCES := $(sort $(wildcard tests/kernel/*.c tests/packets/*.c))
 LAB_TOOLS := $(addprefix $(BUILD)/tests/lab/,sccp-phones sccp-server sip-phones sip-server frames \
-	syslog-events snmp-evidence)
+	syslog-events snmp-evidence stream-lines sites-load)
 CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study write-outage)
 BENCH_TOOLS := flood live tcp figure
 # To be preloaded: never with a sanitizer, which preloads itself.
@@ -80,14 +80,14 @@ TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/make-history \
-	$(BUILD)/tests/bench/read-capture \
+	$(BUILD)/tests/bench/read-capture $(BUILD)/tests/bench/sites-cost \
 	$(BUILD)/tests/bench/measure $(BUILD)/tests/pair/truth $(BUILD)/tests/net/host-evidence \
 	$(CAPTURE_TOOLS) $(BUILD)/tests/report/write-report $(BUILD)/tests/net/listen $(BUILD)/tests/net/batches $(FAULTS) \
 	$(BUILD)/tests/package/same-default
 FORMATTED := $(sort $(wildcard bpf/*.[ch] include/kaloss/*.h user/*.c user/*/*.[ch] tests/*/*.[ch]))
 
 .PHONY: all clean install uninstall test soak soak-day service-hour sanitized-tools test-tools \
-	lab-tools lint format bench bench-captures include-directions
+	lab-tools lint format bench bench-captures bench-sites include-directions
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -216,6 +216,12 @@ $(BUILD)/tests/lab/syslog-events: $(BUILD)/tests/lab/syslog_events.o $(LIB)
 $(BUILD)/tests/lab/snmp-evidence: $(BUILD)/tests/lab/snmp_evidence.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+$(BUILD)/tests/lab/stream-lines: $(BUILD)/tests/lab/stream_lines.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/lab/sites-load: $(BUILD)/tests/lab/sites_load.o $(BUILD)/tests/unit/sites_world.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
 $(BUILD)/tests/kernel/same-verdict: $(KERNEL_SOURCES:%.c=$(BUILD)/%.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
@@ -280,6 +286,9 @@ $(BUILD)/tests/bench/figure: $(BUILD)/tests/bench/figure.o $(BUILD)/tests/bench/
 $(BUILD)/tests/bench/session-cost: $(BUILD)/tests/bench/session_cost.o $(BUILD)/tests/bench/bench.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
+$(BUILD)/tests/bench/sites-cost: $(BUILD)/tests/bench/sites_cost.o $(BUILD)/tests/unit/sites_world.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
 $(BUILD)/tests/bench/make-capture: $(BUILD)/tests/bench/make_capture.o $(BUILD)/tests/packets/packets.o \
 		$(BUILD)/tests/packets/pcap_writer.o
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lm -o $@
@@ -334,6 +343,11 @@ bench: $(LAB_TOOLS) $(CAPTURES_BENCH) $(addprefix $(BUILD)/tests/bench/,packet-c
 # All of it on the same large captures, for which tshark takes some seven minutes.
 bench-captures: $(CAPTURES_BENCH)
 	BUILD=$(abspath $(BUILD)) tests/bench/captures.sh --memory 1000000,10000000
+
+# A joiner's own work on one core, by partitions, and its memory for 100 000 phones (docs/sites.md).
+bench-sites: $(BUILD)/tests/bench/sites-cost
+	for partitions in 1 4 8 32; do $< 8 5000 240 20 $$partitions; done
+	$< 100 100000 90 30 32
 
 # ---- upkeep ----
 

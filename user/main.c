@@ -49,6 +49,15 @@ static const struct kl_verb verbs[] = {
 		.mask = KL_VERB_AGENT,
 		.run = kl_agent,
 	},
+	{
+		.name = "join",
+		.summary = "Joins what agents at both ends saw, from a NATS server with JetStream: "
+			   "each lost\n"
+			   "keepalive by name, for many sites. Several share the work.",
+		.usage = "kaloss join --nats URL [--partitions FIRST-LAST] [options]",
+		.mask = KL_VERB_JOIN,
+		.run = kl_join,
+	},
 };
 
 static void print_help(void)
@@ -118,11 +127,13 @@ int main(int argc, char **argv)
 		return KL_EXIT_OK;
 	}
 	if (!word[0])
-		fprintf(stderr, "kaloss: what shall it do? watch, diagnose, check or agent (see "
-				"kaloss --help)\n");
+		fprintf(stderr,
+			"kaloss: what shall it do? watch, diagnose, check, agent or join (see "
+			"kaloss --help)\n");
 	else
 		fprintf(stderr,
-			"kaloss: unknown verb %s (there are: watch, diagnose, check, agent)\n",
+			"kaloss: unknown verb %s (there are: watch, diagnose, check, agent, "
+			"join)\n",
 			word);
 	return KL_EXIT_FAILED;
 }

@@ -27,6 +27,7 @@ enum {
 	DIAGNOSE = KL_VERB_DIAGNOSE,
 	TELLS = KL_VERB_WATCH | KL_VERB_DIAGNOSE, /* writes records */
 	AGENT = KL_VERB_AGENT,
+	JOIN = KL_VERB_JOIN,
 	SITES = KL_VERB_AGENT | KL_VERB_JOIN,
 	SEES = BOTH | DIAGNOSE, /* both sides */
 	HOOKS = SEES | AGENT,
@@ -388,6 +389,80 @@ static int set_partitions(struct kl_options *o, const char *value, struct kl_err
 	return number(value, 1, KL_WIRE_PARTITIONS, &o->sites.partitions, err);
 }
 
+/* A joiner's: which ones, FIRST-LAST. */
+static int set_own_partitions(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	struct kl_join_options *j = &o->join;
+	_cleanup_free_ char *copy = strdup(value);
+	char *last = copy ? strchr(copy, '-') : NULL;
+	int r;
+
+	if (!copy)
+		return kl_fail(err, -ENOMEM, "out of memory");
+	if (last)
+		*last++ = '\0';
+	r = number(copy, 0, KL_WIRE_PARTITIONS - 1, &j->first, err);
+	j->last = j->first;
+	if (!r && last)
+		r = number(last, 0, KL_WIRE_PARTITIONS - 1, &j->last, err);
+	if (!r && j->last < j->first)
+		r = kl_fail(err, -EINVAL, "%s: the first one comes first", value);
+	return r;
+}
+
+static int set_join_interval(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 500 * KL_NS_PER_MS, 3600 * KL_NS_PER_S, &o->join.interval_ns, err);
+}
+
+static int set_replicas(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1, 5, &o->join.replicas, err);
+}
+
+static int set_stream_max_bytes(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (kl_parse_number(value, 1 << 20, 1ULL << 50, &o->join.stream_max_bytes))
+		return kl_fail(err, -EINVAL, "%s is not a number of bytes from %d on",
+			       value[0] ? value : "an empty text", 1 << 20);
+	return 0;
+}
+
+static int set_tolerance(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 200 * KL_NS_PER_MS, 60 * KL_NS_PER_S, &o->join.tolerance_ns, err);
+}
+
+static int set_hold(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 3600 * KL_NS_PER_S, &o->join.hold_ns, err);
+}
+
+static int set_patience(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 86400 * KL_NS_PER_S, &o->join.patience_ns, err);
+}
+
+static int set_warm_up(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 86400 * KL_NS_PER_S, &o->join.warm_up_ns, err);
+}
+
+static int set_linger(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 3600 * KL_NS_PER_S, &o->join.linger_ns, err);
+}
+
+static int set_lease(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 2 * KL_NS_PER_S, 3600 * KL_NS_PER_S, &o->join.lease_ns, err);
+}
+
+static int set_max_waiting(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1000, 1U << 30, &o->join.max_waiting, err);
+}
+
 static int set_partition_by(struct kl_options *o, const char *value, struct kl_error *err)
 {
 	static const char *const names[] = { "connection", "server", NULL };
@@ -422,7 +497,7 @@ static const struct option_def options[] = {
 	{ "interface", "IF[,IF...]", AGENT, .set = set_access,
 	  .help = "interface(s) that all signalling of this side passes" },
 	{ "site", "NAME", AGENT, .set = set_site,
-	  .help = "whose traffic it is: the same for the agents of both sides" },
+	  .help = "where this host is: records name the site that the phones are in" },
 	{ "agent", "NAME", AGENT, .set = set_name,
 	  .help = "what this agent is called, once in its site; default: this host's name" },
 	{ "nats", "URL[,URL...]", SITES, MEMBER(sites.nats.urls),
@@ -441,6 +516,33 @@ static const struct option_def options[] = {
 	{ "partitions", "N", AGENT, .set = set_partitions,
 	  .help = "into how many streams connections are divided: the same for all agents and\n"
 		  "joiners; default 32" },
+	{ "partitions", "FIRST-LAST", JOIN, .set = set_own_partitions,
+	  .help = "which partitions, shared with the joiners that have the same; default 0-31" },
+	{ "name", "NAME", JOIN, .set = set_name,
+	  .help = "what this joiner is called, once among all; default: this host's name and the\n"
+		  "process" },
+	{ "replicas", "N", JOIN, .set = set_replicas,
+	  .help = "servers of a cluster that each keep all, of streams that are made; default 1" },
+	{ "stream-max-bytes", "N", JOIN, .set = set_stream_max_bytes,
+	  .help = "of the stream of batches and that of records, if they are made: the oldest\n"
+		  "goes; default: what the server allows" },
+	{ "tolerance", "DURATION", JOIN, .set = set_tolerance,
+	  .help = "longest way between the two sides; default 2s" },
+	{ "hold", "DURATION", JOIN, .set = set_hold,
+	  .help = "how far both sides are read before a segment is judged; default: eight\n"
+		  "tolerances, which is the least" },
+	{ "patience", "DURATION", JOIN, .set = set_patience,
+	  .help = "an agent that is silent for longer is not waited for; default 15m" },
+	{ "linger", "DURATION", JOIN, .set = set_linger,
+	  .help = "what only one side saw waits so long for the other; default 1m" },
+	{ "warm-up", "DURATION", JOIN, .set = set_warm_up,
+	  .help = "how much of what is settled is read again after a takeover, to know what was\n"
+		  "known; default 10m" },
+	{ "lease", "DURATION", JOIN, .set = set_lease,
+	  .help = "a joiner that writes nothing for so long is dead; default 10s" },
+	{ "max-waiting", "N", JOIN, .set = set_max_waiting,
+	  .help = "sightings of a partition that wait for the other side, 150 bytes each;\n"
+		  "default 1048576" },
 	{ "partition-by", "connection|server", AGENT, .set = set_partition_by,
 	  .help = "connection: by both ends' addresses; server: by the call server's alone, where\n"
 		  "addresses are translated between the sides; default connection" },
@@ -479,7 +581,9 @@ static const struct option_def options[] = {
 	  .help = "between two ticks; default 1s" },
 	{ "interval", "DURATION", AGENT, .set = set_interval,
 	  .help = "between two heartbeats; default 1s" },
-	{ "duration", "DURATION", WATCH | AGENT, .set = set_duration,
+	{ "interval", "DURATION", JOIN, .set = set_join_interval,
+	  .help = "between two ticks of a site; default 10s" },
+	{ "duration", "DURATION", WATCH | AGENT | JOIN, .set = set_duration,
 	  .help = "stop after this time; default: never" },
 	{ "duration", "DURATION", KL_VERB_CHECK, .set = set_duration,
 	  .help = "look at the traffic for so long; default 3s" },
@@ -541,14 +645,14 @@ static const struct option_def options[] = {
 	  .help = "do not look at ARP and neighbour discovery" },
 	{ "no-drop-reasons", NULL, TELLS | LIVE, MEMBER(no_drops),
 	  .help = "do not ask the kernel why it dropped a segment" },
-	{ "format", "text|jsonl", WATCH, .set = set_format,
+	{ "format", "text|jsonl", WATCH | JOIN, .set = set_format,
 	  .help = "records as text, or as one JSON object a line; default text" },
 	{ "format", "text|jsonl|json|html", DIAGNOSE, .set = set_format,
 	  .help = "jsonl: records as they happen, one JSON object a line; json and html: one\n"
 		  "document at the end; default text" },
-	{ "output", "FILE", TELLS | RELOADS, MEMBER(output),
+	{ "output", "FILE", TELLS | JOIN | RELOADS, MEMBER(output),
 	  .help = "write records to FILE instead of standard output" },
-	{ "append", NULL, WATCH | RELOADS, MEMBER(append),
+	{ "append", NULL, WATCH | JOIN | RELOADS, MEMBER(append),
 	  .help = "keep what is in FILE, and write behind it" },
 	{ "color", "auto|always|never", SEES, .set = set_color,
 	  .help = "auto: only on a terminal; default auto" },
@@ -558,10 +662,10 @@ static const struct option_def options[] = {
 	{ "sccp-missed", "N", TELLS | RELOADS, .set = set_sccp_missed,
 	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
 		  "default 3" },
-	{ "queue-bytes", "N", TELLS | LIVE, .set = set_queue_bytes,
+	{ "queue-bytes", "N", TELLS | LIVE | JOIN, .set = set_queue_bytes,
 	  .help = "records that wait for a slow reader; what does not fit is dropped and\n"
 		  "counted; default 8388608" },
-	{ "prometheus", "ADDRESS:PORT", WATCH, MEMBER(prometheus),
+	{ "prometheus", "ADDRESS:PORT", WATCH | JOIN, MEMBER(prometheus),
 	  .help = "serve metrics there (/metrics, /healthz); :PORT is 127.0.0.1:PORT" },
 	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
 	  .help = "have the kernel measure our programs, and show ns a run at the end" },
@@ -592,6 +696,18 @@ void kl_options_defaults(struct kl_options *o)
 		.poll.interval_ns = POLL_NS,
 		.keep_ns = KL_KEEP_NS,
 		.history_max_bytes = KL_HISTORY_MAX_BYTES,
+		.join = {
+			.last = PARTITIONS - 1,
+			.replicas = 1,
+			.tolerance_ns = 2 * KL_NS_PER_S,
+			.patience_ns = 900 * KL_NS_PER_S,
+			.linger_ns = 60 * KL_NS_PER_S,
+			.warm_up_ns = 600 * KL_NS_PER_S,
+			.lease_ns = 10 * KL_NS_PER_S,
+			.interval_ns = 10 * KL_NS_PER_S,
+			.commit_ns = KL_NS_PER_S,
+			.max_waiting = 1 << 20,
+		},
 		.sites = {
 			.prefix = KL_SUBJECT_PREFIX,
 			.side = KL_SIDES,

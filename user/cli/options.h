@@ -53,11 +53,24 @@ struct kl_sites_options {
 	uint64_t spool_max_bytes;
 };
 
+/* What is a joiner's own. */
+struct kl_join_options {
+	uint32_t first, last; /* partitions */
+	uint32_t replicas;
+	uint64_t stream_max_bytes;					    /* 0: no bound */
+	uint64_t tolerance_ns, hold_ns, patience_ns, linger_ns, warm_up_ns; /* core/sites.h */
+	uint64_t interval_ns;						    /* between two ticks */
+	uint64_t lease_ns;  /* who says nothing for so long is dead */
+	uint64_t commit_ns; /* losses wait for so long, to go together */
+	uint32_t max_waiting;
+};
+
 struct kl_config_file;
 
 struct kl_options {
 	struct kl_live_config live;
 	struct kl_sites_options sites;
+	struct kl_join_options join;
 	uint64_t interval_ns;
 	uint64_t duration_ns; /* 0: until stopped */
 	enum kl_format format;
@@ -159,3 +172,4 @@ int kl_watch(const struct kl_options *o);
 int kl_diagnose(const struct kl_options *o);
 int kl_check(const struct kl_options *o);
 int kl_agent(const struct kl_options *o);
+int kl_join(const struct kl_options *o);

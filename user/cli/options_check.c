@@ -150,6 +150,17 @@ static int check_agent(const struct kl_options *o, struct kl_error *err)
 	return 0;
 }
 
+static int check_join(const struct kl_options *o, struct kl_error *err)
+{
+	const struct kl_join_options *j = &o->join;
+
+	if (!o->sites.nats.urls)
+		return kl_fail(err, -EINVAL, "--nats is missing: the server's URL");
+	if (j->hold_ns && j->hold_ns < 8 * j->tolerance_ns)
+		return kl_fail(err, -EINVAL, "--hold is eight times --tolerance at least");
+	return 0;
+}
+
 int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err)
 {
 	static const char *const names[] = { "--sccp-ports", "--sccp-tls-ports", "--sip-ports",
@@ -162,6 +173,8 @@ int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, str
 		r = check_diagnose(o, err);
 	else if (verb->mask == KL_VERB_AGENT)
 		r = check_agent(o, err);
+	else if (verb->mask == KL_VERB_JOIN)
+		r = check_join(o, err);
 	else
 		r = check_interfaces(o, err) ?: check_records(o, err);
 	if (!r)
