@@ -7,6 +7,7 @@
 
 #include "cli/join_internal.h"
 #include "core/names.h"
+#include "report/json_many.h"
 #include "report/json_records.h"
 #include "util/duration.h"
 
@@ -24,6 +25,19 @@ static int add(struct kl_join_partition *p, uint64_t id, const char *site, json_
 	json_object_set_new(record, "id", json_string(text));
 	p->dirty = true;
 	return kl_join_outs_add(&p->fresh, text, site, record);
+}
+
+/* NULL: out of memory. */
+static json_t *loss_json(const struct kl_loss *loss)
+{
+	struct kl_json_line line = {};
+	json_t *record = NULL;
+
+	kl_json_put_loss(&line, loss);
+	if (!line.lacking)
+		record = json_loadb(line.text, line.length, JSON_DISABLE_EOF_CHECK, NULL);
+	kl_json_line_done(&line);
+	return record;
 }
 
 int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *s)
@@ -48,7 +62,7 @@ int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *
 
 	loss.copies[x->direction] = x->copy;
 	loss.copies[x->direction ^ 1] = x->copies_far;
-	record = kl_json_loss(&loss);
+	record = loss_json(&loss);
 	json_object_set_new(record, "agents",
 			    json_pack("{s:o,s:o}", "access", agent_json(s->agent[KL_ACCESS]),
 				      "cucm", agent_json(s->agent[KL_CUCM])));
