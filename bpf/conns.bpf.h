@@ -111,7 +111,7 @@ static __noinline struct kl_conn *new_conn(const struct kl_endpoints *ends, __u6
 	c->ends = *ends;
 	c->created_ns = now;
 	c->seen_ns = now;
-	c->flags = flags;
+	c->flags = (__u16)flags;
 	index_conn(id, number);
 	c = find_conn(id);
 	if (!c)

@@ -13,7 +13,9 @@
 
 enum {
 	KL_PULL_BYTES = 256, /* of headers, where a tc hook finds them outside the linear part */
+	KL_PARSED_ARP = 7,   /* beside enum kl_parsed */
 	KL_IN_PIECES = 1,    /* an aggregate, whose connection is known now */
+	KL_IS_ARP = 2,	     /* no segment, but ARP or neighbour discovery that is to be told */
 };
 
 /* ---- Connections ---- */
@@ -201,16 +203,16 @@ static __always_inline void count_join(const struct walk *w, const struct kl_joi
 /* How long did the keepalive of the other direction wait for this answer? */
 static __always_inline void count_answer(struct walk *w)
 {
-	struct kl_flow *asked = &w->conn->flow[(w->known->at.direction & 1) ^ 1];
-	__u64 asked_ns = asked->asked_ns;
+	__u32 direction = (w->known->at.direction & 1) ^ 1;
+	__u32 asked = w->conn->asked[direction];
 	struct kl_counters *n = counters();
 	struct kl_maxima *m;
 
-	if (!asked_ns || !n)
+	if (!asked || !n)
 		return;
-	asked->asked_ns = 0;
+	w->conn->asked[direction] = 0;
 	m = maxima();
-	count_time(n->answer, m ? &m->answer_ns : NULL, kl_since(w->known->at.now, asked_ns));
+	count_time(n->answer, m ? &m->answer_ns : NULL, kl_asked_since(asked, w->known->at.now));
 }
 
 /* After a sighting was joined: the connection's memory, and the narrative. */
@@ -225,7 +227,7 @@ static __always_inline void note_near(struct walk *w, const struct kl_join_call 
 	if (bare) {
 		/* Each probe is one of its own, though its sequence number repeats. */
 		f->bare_seq = w->s->seq;
-		f->bare = 1;
+		f->flags |= KL_FLOW_BARE;
 	} else {
 		f->joined_seq = w->s->seq;
 		f->joined_len = (__u16)w->s->payload_len;
@@ -243,7 +245,7 @@ static __always_inline void note_near(struct walk *w, const struct kl_join_call 
 		return;
 	}
 	if (kl_kind_is_keepalive(j->kind))
-		f->asked_ns = w->known->at.now;
+		w->conn->asked[w->known->at.direction & 1] = kl_asked(w->known->at.now);
 	tell(w, KL_EVENT_SEGMENT, r);
 }
 
@@ -268,7 +270,8 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 
 	if (bare) {
 		far_match_only = w->known->kind == KL_OTHER;
-		if (far_match_only && (w->known->near || !f->bare || f->bare_seq != s->seq)) {
+		if (far_match_only &&
+		    (w->known->near || !(f->flags & KL_FLOW_BARE) || f->bare_seq != s->seq)) {
 			tell_note(w);
 			return;
 		}
@@ -294,10 +297,11 @@ static __always_inline void follow_one(void *ctx, const bool xdp, struct walk *w
 	j->kind = (__u8)w->known->kind;
 	j->sighting.now = w->known->at.now;
 	j->sighting.near = w->known->near;
-	j->sighting.proven = kl_flow_is_countable(f, w->known->at.epoch, w->known->at.now);
+	j->sighting.proven = kl_flow_is_countable(w->conn, w->known->at.direction,
+						  w->known->at.epoch, w->known->at.now);
 	j->sighting.deadline_ns = kl_settings.deadline_ns;
 	j->sighting.stamp = kl_stamp(s);
-	if (!kl_settings.tap && f->hole_seq == s->seq)
+	if (!kl_settings.tap && w->conn->hole_seq[w->known->at.direction & 1] == s->seq)
 		j->sighting.wanted_ns = f->hole_ns;
 	/* At the end, only what is under way is still followed, and its further copies. */
 	j->insert = w->known->near && !draining;
@@ -411,7 +415,7 @@ static __always_inline bool start_walk(struct walk *w, struct kl_scratch *scratc
 			if (kl_orient_by_syn(s) != direction)
 				w->conn->flags |= KL_CONN_SWAPPED;
 			else
-				w->conn->flags &= ~(__u32)KL_CONN_SWAPPED;
+				w->conn->flags &= (__u16)~KL_CONN_SWAPPED;
 		}
 		if (w->conn->flags & KL_CONN_SWAPPED)
 			direction ^= 1;
@@ -475,11 +479,11 @@ static __always_inline void note_unusual(const struct kl_segment *s, __u32 parse
 	c = find_conn(id);
 	if (!c)
 		return;
-	c->flow[0].fragment_ns = c->flow[1].fragment_ns = bpf_ktime_get_ns();
+	c->fragment_ns = bpf_ktime_get_ns();
 	if (c->home) {
 		c = find_conn(c->home);
 		if (c)
-			c->flow[0].fragment_ns = c->flow[1].fragment_ns = bpf_ktime_get_ns();
+			c->fragment_ns = bpf_ktime_get_ns();
 	}
 }
 
@@ -491,7 +495,33 @@ static __always_inline void count_segments(const struct walk *w, __u32 by)
 		n->segments[w->known->at.direction & 1] += by;
 }
 
-/* Parses the frame into the scratch, from its start. */
+/* Through the scratch: see pack_layout(). */
+static __always_inline __u32 forget_layout(__u32 parsed, struct kl_layout *layout,
+					   struct kl_scratch *scratch)
+{
+	*(volatile __u64 *)&scratch->layout = pack_layout(parsed, layout);
+	return unpack_layout(*(volatile __u64 *)&scratch->layout, layout);
+}
+
+/* plain: see kl_peek_net(). */
+static __always_inline __u32 parse_here(const struct kl_frame *frame, const bool plain,
+					struct kl_scratch *scratch)
+{
+	struct kl_layout layout;
+	__u32 parsed = kl_peek_link(frame, &layout);
+
+	if (parsed == KL_SEGMENT) {
+		if (!plain)
+			forget_layout(parsed, &layout, scratch);
+		parsed = kl_peek_net(frame, &kl_ports, plain, &layout);
+	}
+	if (parsed == KL_NOT_OURS)
+		return kl_settings.arp && kl_arp_peek(frame, &layout) ? KL_PARSED_ARP : KL_NOT_OURS;
+	parsed = forget_layout(parsed, &layout, scratch);
+	return kl_parse_laid_out(frame, parsed, &layout, &scratch->segment);
+}
+
+/* Any frame, and where there is more of it than at first. */
 __noinline __u32 parse_xdp(struct xdp_md *ctx)
 {
 	struct kl_frame frame = xdp_frame(ctx);
@@ -501,7 +531,7 @@ __noinline __u32 parse_xdp(struct xdp_md *ctx)
 		return KL_NOT_OURS;
 	/* A frame in several buffers is longer than its first one. */
 	frame.wire_len = (__u32)bpf_xdp_get_buff_len(ctx);
-	return kl_parse(&frame, &kl_ports, &scratch->segment);
+	return parse_here(&frame, false, scratch);
 }
 
 __noinline __u32 parse_tc(struct __sk_buff *ctx)
@@ -511,17 +541,7 @@ __noinline __u32 parse_tc(struct __sk_buff *ctx)
 
 	if (!scratch)
 		return KL_NOT_OURS;
-	return kl_parse(&frame, &kl_ports, &scratch->segment);
-}
-
-/* Parses the frame as it was laid out. */
-static __always_inline __u32 parse_packed(const struct kl_frame *frame, struct kl_scratch *scratch,
-					  __u64 packed)
-{
-	struct kl_layout layout;
-	__u32 parsed = unpack_layout(packed, &layout);
-
-	return kl_parse_laid_out(frame, parsed, &layout, &scratch->segment);
+	return parse_here(&frame, false, scratch);
 }
 
 /* The parsed segment's connection in *w. Returns false where there is nothing to follow. */
@@ -537,8 +557,8 @@ static __always_inline bool start_parsed(struct walk *w, struct kl_scratch *scra
 	return start_walk(w, scratch, place, heard);
 }
 
-/* packed: see pack_layout(). heard: see hear(); 0: not known. */
-__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 packed, __u64 heard)
+/* heard: see hear(); 0: not known. */
+__noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 heard)
 {
 	struct kl_scratch *scratch = get_scratch();
 	struct kl_frame frame = xdp_frame(ctx);
@@ -547,9 +567,11 @@ __noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 packed, __u64 h
 
 	if (kl_control.mode == KL_MODE_OFF || !scratch)
 		return 0;
-	parsed = parse_packed(&frame, scratch, packed);
-	if (parsed == KL_MALFORMED)
+	parsed = parse_here(&frame, true, scratch);
+	if (parsed == KL_MALFORMED || parsed == KL_NOT_PLAIN)
 		parsed = parse_xdp(ctx);
+	if (parsed == KL_PARSED_ARP)
+		return KL_IS_ARP;
 	if (!start_parsed(&w, scratch, parsed, place, heard))
 		return 0;
 	count_segments(&w, 1);
@@ -558,7 +580,7 @@ __noinline int follow_xdp(struct xdp_md *ctx, __u32 place, __u64 packed, __u64 h
 }
 
 /* Returns KL_IN_PIECES where follow_pieces() has to go on. */
-__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 packed, __u64 heard)
+__noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 heard)
 {
 	struct kl_scratch *scratch = get_scratch();
 	struct kl_frame frame = tc_frame(ctx);
@@ -567,12 +589,14 @@ __noinline int follow_tc(struct __sk_buff *ctx, __u32 place, __u64 packed, __u64
 
 	if (kl_control.mode == KL_MODE_OFF || !scratch)
 		return 0;
-	parsed = parse_packed(&frame, scratch, packed);
-	if (parsed == KL_NOT_LINEAR) {
+	parsed = parse_here(&frame, true, scratch);
+	if (parsed == KL_NOT_LINEAR || parsed == KL_NOT_PLAIN) {
 		if (bpf_skb_pull_data(ctx, ctx->len < KL_PULL_BYTES ? ctx->len : KL_PULL_BYTES))
 			return 0;
 		parsed = parse_tc(ctx);
 	}
+	if (parsed == KL_PARSED_ARP)
+		return KL_IS_ARP;
 	if (!start_parsed(&w, scratch, parsed, place, heard))
 		return 0;
 	if (gso_size && w.s->payload_len > gso_size)

@@ -6,27 +6,7 @@
  */
 #pragma once
 
-#include "maps.bpf.h"
-
-static __always_inline struct kl_frame xdp_frame(struct xdp_md *ctx)
-{
-	return (struct kl_frame){
-		.data = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-		.wire_len = (__u32)(ctx->data_end - ctx->data),
-	};
-}
-
-static __always_inline struct kl_frame tc_frame(struct __sk_buff *ctx)
-{
-	return (struct kl_frame){
-		.data = (void *)(long)ctx->data,
-		.end = (void *)(long)ctx->data_end,
-		.wire_len = ctx->len,
-		.vlan = ctx->vlan_present ? ctx->vlan_tci & 0xfff : 0,
-		.is_aggregate = ctx->gso_size > 0,
-	};
-}
+#include "hook.bpf.h"
 
 enum {
 	KL_LAYOUT_OFF_MAX = 1 << 14, /* headers end before this, see KL_IPV6_EXT_MAX */

@@ -9,47 +9,35 @@
 
 char _license[] SEC("license") = "GPL";
 
-/* tcx: let the next program run. clsact: let the next filter decide. */
-enum {
-	KL_TC_NEXT = -1
-};
-
 static __always_inline int observe_xdp(struct xdp_md *ctx, __u32 side)
 {
-	struct kl_layout layout;
-	struct kl_frame frame;
+	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u64 heard = 0;
-	__u32 parsed;
 
-	if (kl_settings.idle && side == KL_ACCESS)
-		heard = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
-	frame = xdp_frame(ctx);
-	parsed = kl_peek(&frame, &kl_ports, &layout);
-	if (parsed != KL_NOT_OURS)
-		follow_xdp(ctx, side, pack_layout(parsed, &layout), heard);
-	else if (kl_settings.arp && kl_arp_peek(&frame, &layout))
+	if (side == KL_ACCESS && kl_settings.idle)
+		heard = hear(data, end);
+	if (kl_glance(data, end, &kl_ports) == KL_GLANCE_PASS)
+		return XDP_PASS;
+	if (follow_xdp(ctx, side, heard) == KL_IS_ARP)
 		look_xdp(ctx, side);
 	return XDP_PASS;
 }
 
 static __always_inline int observe_tc(struct __sk_buff *ctx, __u32 side, bool egress)
 {
-	struct kl_layout layout;
-	struct kl_frame frame;
+	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u64 heard = 0;
-	__u32 parsed;
+	int r;
 
-	if (kl_settings.idle && side == KL_ACCESS && !egress)
-		heard = hear((void *)(long)ctx->data, (void *)(long)ctx->data_end);
-	frame = tc_frame(ctx);
-	parsed = kl_peek(&frame, &kl_ports, &layout);
-	if (parsed != KL_NOT_OURS) {
-		if (follow_tc(ctx, place_of(side, egress), pack_layout(parsed, &layout), heard) ==
-		    KL_IN_PIECES)
-			follow_pieces(ctx);
-	} else if (kl_settings.arp && !egress && kl_arp_peek(&frame, &layout)) {
+	if (side == KL_ACCESS && !egress && kl_settings.idle)
+		heard = hear(data, end);
+	if (kl_glance(data, end, &kl_ports) == KL_GLANCE_PASS)
+		return KL_TC_NEXT;
+	r = follow_tc(ctx, place_of(side, egress), heard);
+	if (r == KL_IN_PIECES)
+		follow_pieces(ctx);
+	else if (r == KL_IS_ARP && !egress)
 		look_tc(ctx, side);
-	}
 	return KL_TC_NEXT;
 }
 

@@ -23,7 +23,8 @@ struct kl_control kl_control = {};
 /* Connections by their number, and the index of numbers by kl_endpoints_hash(): see conns.bpf.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set at load */
+	__uint(map_flags, BPF_F_MMAPABLE); /* for that begins at a page, and so at a cache line */
+	__uint(max_entries, 1);		   /* set at load */
 	__type(key, __u32);
 	__type(value, struct kl_conn);
 } kl_conns SEC(".maps");
@@ -124,6 +125,7 @@ struct kl_known {
 
 /* Room for what is too large for the stack. Hooks of one CPU do not interrupt one another. */
 struct kl_scratch {
+	__u64 layout; /* see pack_layout() */
 	struct kl_segment segment;
 	struct kl_endpoints ends; /* of the segment */
 	struct kl_known known;

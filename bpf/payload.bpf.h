@@ -4,20 +4,6 @@
 
 #include "walk.bpf.h"
 
-/* Copies len bytes, 1 to room, at off. Returns non-zero where there are not so many. */
-static __always_inline long load(void *ctx, const bool xdp, __u32 off, void *to, __u32 len,
-				 __u32 room)
-{
-	__u32 last = len - 1;
-
-	/* The verifier of 6.1 does not learn from len != 0 that len is at least 1. */
-	barrier_var(last);
-	if (last >= room)
-		return -1;
-	len = last + 1;
-	return xdp ? bpf_xdp_load_bytes(ctx, off, to, len) : bpf_skb_load_bytes(ctx, off, to, len);
-}
-
 /* Hands the payload to user space. */
 static __always_inline void tell_payload(void *ctx, const bool xdp, const struct walk *w)
 {

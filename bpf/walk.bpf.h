@@ -6,6 +6,7 @@
 #pragma once
 
 #include "frame.bpf.h"
+#include "maps.bpf.h"
 
 enum {
 	KL_PLACE_EGRESS = 1 << 1,

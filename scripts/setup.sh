@@ -9,12 +9,12 @@ packages=(
   make gcc clang llvm bpftool pkg-config libc6-dev linux-libc-dev
   libbpf-dev libelf-dev zlib1g-dev libmnl-dev libjansson-dev uthash-dev libpcap-dev
   libsnmp-dev libnftables-dev libmicrohttpd-dev libinih-dev libsystemd-dev libcap-ng-dev
-  libsqlite3-dev
+  libsqlite3-dev libnats-dev
   # to test
   libcriterion-dev libclang-rt-14-dev clang-format clang-tidy
   sqlite3 iproute2 util-linux procps nftables ethtool sip-tester tcpdump strace jq
   python3 python3-jsonschema python3-seccomp snmp bsdutils systemd chromium-headless-shell
-  prometheus curl
+  prometheus curl nats-server openssl
   qemu-system-x86 busybox-static kmod xz-utils
   man-db mandoc zsh fish debhelper dpkg-dev lintian
 )
@@ -46,6 +46,8 @@ if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${m
   echo "setup: apt-get could not install ${missing[*]}" >&2
   exit 1
 fi
-if [[ " ${missing[*]} " == *" prometheus "* ]] && command -v systemctl >/dev/null; then
-  systemctl --quiet disable prometheus 2>/dev/null || true
-fi
+for service in prometheus nats-server; do
+  if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
+    systemctl --quiet disable "$service" 2>/dev/null || true
+  fi
+done

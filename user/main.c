@@ -38,6 +38,26 @@ static const struct kl_verb verbs[] = {
 		.mask = KL_VERB_CHECK,
 		.run = kl_check,
 	},
+	{
+		.name = "agent",
+		.summary = "Sees one side of a site, and publishes what it saw of keepalives to a "
+			   "NATS server, for\n"
+			   "joiners.",
+		.usage =
+			"kaloss agent --side access|cucm --interface IF[,IF...] --site NAME --nats "
+			"URL [options]",
+		.mask = KL_VERB_AGENT,
+		.run = kl_agent,
+	},
+	{
+		.name = "join",
+		.summary = "Joins what agents at both ends saw, from a NATS server with JetStream: "
+			   "each lost\n"
+			   "keepalive by name, for many sites. Several share the work.",
+		.usage = "kaloss join --nats URL [--partitions FIRST-LAST] [options]",
+		.mask = KL_VERB_JOIN,
+		.run = kl_join,
+	},
 };
 
 static void print_help(void)
@@ -108,9 +128,12 @@ int main(int argc, char **argv)
 	}
 	if (!word[0])
 		fprintf(stderr,
-			"kaloss: what shall it do? watch, diagnose or check (see kaloss --help)\n");
+			"kaloss: what shall it do? watch, diagnose, check, agent or join (see "
+			"kaloss --help)\n");
 	else
-		fprintf(stderr, "kaloss: unknown verb %s (there are: watch, diagnose, check)\n",
+		fprintf(stderr,
+			"kaloss: unknown verb %s (there are: watch, diagnose, check, agent, "
+			"join)\n",
 			word);
 	return KL_EXIT_FAILED;
 }

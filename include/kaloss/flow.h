@@ -14,15 +14,18 @@
 enum kl_flow_flag {
 	KL_FLOW_END_ACCESS = 1 << 0, /* end[] is known, by side: 1 << side */
 	KL_FLOW_END_CUCM = 1 << 1,
-	KL_FLOW_ACKED = 1 << 2,	     /* acked is known */
-	KL_FLOW_ISN = 1 << 3,	     /* isn is known: the SYN was seen */
-	KL_FLOW_FAR_END = 1 << 4,    /* far_end is known */
-	KL_FLOW_REPROVEN = 1 << 6,   /* proven once, then not, then again */
-	KL_FLOW_AWAITED = 1 << 7,    /* the last keepalive or answer joined is not acknowledged */
-	KL_FLOW_NUMBERED = 1 << 9,   /* id_last is known */
-	KL_FLOW_SACK = 1 << 10,	     /* the sender's SYN permitted SACK */
-	KL_FLOW_LINUX = 1 << 11,     /* its SYN is laid out as Linux does it: such a sender numbers
+	KL_FLOW_ACKED = 1 << 2,	   /* acked is known */
+	KL_FLOW_ISN = 1 << 3,	   /* isn is known: the SYN was seen */
+	KL_FLOW_FAR_END = 1 << 4,  /* far_end is known */
+	KL_FLOW_REPROVEN = 1 << 6, /* proven once, then not, then again */
+	KL_FLOW_AWAITED = 1 << 7,  /* the last keepalive or answer joined is not acknowledged */
+	KL_FLOW_BARE = 1 << 8,	   /* bare_seq is valid */
+	KL_FLOW_NUMBERED = 1 << 9, /* id_last is known */
+	KL_FLOW_SACK = 1 << 10,	   /* the sender's SYN permitted SACK */
+	KL_FLOW_LINUX = 1 << 11,   /* its SYN is laid out as Linux does it: such a sender numbers
 				      * the packets of each connection by themselves */
+	KL_FLOW_SEEN_ACCESS = 1 << 12, /* anything was seen at this side: << side */
+	KL_FLOW_SEEN_CUCM = 1 << 13,
 	KL_FLOW_ACKS_AHEAD = 1 << 5, /* the receiver once acknowledged what the near side had not
 				      * seen: its acknowledgements prove nothing about the way */
 };
@@ -46,28 +49,17 @@ enum {
 	KL_ID_LATE = 0xff, /* id_step: numbered before others that were seen: reordered */
 };
 
-/* One direction of a connection. "near" is the side nearer to the sender, "far" the other one. */
+/*
+ * One direction of a connection. "near" is the side nearer to the sender, "far" the other one. What
+ * every segment is compared with fills the first cache line; most have no use for the second one.
+ */
 struct kl_flow {
-	__u64 proven_ns;     /* since when both sides are known to see this flow (see epoch) */
-	__u64 far_ns;	     /* last sighting at the far side that was no routine; 0: never */
-	__u64 fragment_ns;   /* last IP fragment of this flow, at either side; 0: never */
-	__u64 asked_ns;	     /* first copy of a keepalive that has no answer yet; 0: none */
-	__u64 answered_ns;   /* last answer to a TCP probe of this direction; 0: never */
-	__u64 hole_ns;	     /* when the receiver last said that hole_seq is missing; 0: never */
-	__u64 resent_ns;     /* last near segment that began before the highest end; 0: never */
-	__u64 last_ns;	     /* last near copy of the last keepalive or answer; 0: never */
-	__u64 unheard_ns;    /* when the last of `unheard` passed */
-	__u32 end[KL_SIDES]; /* highest sequence number seen, plus one, by side */
+	__u32 end[KL_SIDES];	    /* highest sequence number seen, plus one, by side */
 	__u32 last_seq[KL_SIDES];   /* of the last segment seen, whatever it was, by side */
 	__u32 last_epoch[KL_SIDES]; /* when that was; 0: never */
-	__u32 probe_end
-		[KL_SIDES]; /* what the answer to an outstanding probe acknowledges, by side */
-	__u32 far_end;	    /* like end[far side], but only of what itself passed there */
-	__u32 acked;	    /* highest acknowledgement of the receiver */
-	__u32 hole_seq;	    /* what the receiver asks for by a SACK block beyond it */
-	__u32 isn;	    /* initial sequence number */
+	__u32 far_end;		    /* like end[far side], but only of what itself passed there */
+	__u32 acked;		    /* highest acknowledgement of the receiver */
 	__u32 epoch;	  /* in which the sides were last seen to agree; see kl_flow_is_proven() */
-	__u32 bare_seq;	  /* of the last probe or probe answer joined at the near side */
 	__u32 joined_seq; /* of the last keepalive or answer joined at the near side */
 	__u32 owed_us;	  /* how long before the last near segment the last of `owed` passed */
 	__u16 joined_len;
@@ -81,13 +73,23 @@ struct kl_flow {
 				    * may owe an acknowledgement of each; stays at 255 */
 	__u8 owed;	 /* the other direction's `unheard`, when the last near one came */
 	__u8 note;	 /* enum kl_note of the last near segment */
-	__u8 bare;	 /* bare_seq is valid */
 	__u8 probe_wait[KL_SIDES]; /* a probe passed this side and its answer did not yet */
-	__u8 seen[KL_SIDES];	   /* anything of this flow was seen at this side */
 	__u8 closing;		   /* KL_FIN or KL_RST, once sent by this end */
 	__u8 ttl[KL_SIDES];	   /* of the last segment that ends nothing, by side; 0: none */
-	__u8 pad;
+
+	/* The second line. */
+	__u64 proven_ns;   /* since when both sides are known to see this flow (see epoch) */
+	__u64 far_ns;	   /* last sighting at the far side that was no routine; 0: never */
+	__u64 answered_ns; /* last answer to a TCP probe of this direction; 0: never */
+	__u64 hole_ns;	   /* when the receiver last said that hole_seq is missing; 0: never */
+	__u64 resent_ns;   /* last near segment that began before the highest end; 0: never */
+	__u64 last_ns;	   /* last near copy of the last keepalive or answer; 0: never */
+	__u64 unheard_ns;  /* when the last of `unheard` passed */
+	__u32 isn;	   /* initial sequence number */
+	__u32 bare_seq;	   /* of the last probe or probe answer joined at the near side */
 };
+
+_Static_assert(sizeof(struct kl_flow) == 128, "two cache lines");
 
 enum kl_conn_flag {
 	KL_CONN_SWAPPED = 1 << 0, /* both ports are signalling ports and the SYN overruled them */
@@ -98,21 +100,29 @@ enum kl_conn_flag {
 	KL_CONN_TERMS = 1 << 5,	  /* the answer to it was told whole */
 };
 
+/* The kernel keeps them in an array that is aligned to cache lines. */
 struct kl_conn {
 	__u64 id; /* the kernel's table: kl_endpoints_hash(); 0: a free place */
 	struct kl_endpoints ends;
-	__u64 home; /* KL_CONN_ALIAS: id of the connection as the access side sees it; 0: not known */
-	__u64 created_ns;
-	__u64 seen_ns;	   /* last segment of either direction that was no routine */
-	__u32 flags;	   /* enum kl_conn_flag */
+	__u16 flags;	   /* enum kl_conn_flag */
 	__u16 vlan;	   /* outer VLAN id on the access side; 0: none */
 	__u8 phone_mac[6]; /* on the access side; all zero: not known */
 	__u8 next_mac[6];  /* where the phone's frames go there; all zero: not known */
-	__u8 pad[6];
+
 	struct kl_flow flow[KL_DIRECTIONS];
+
+	__u64 home; /* KL_CONN_ALIAS: id of the connection as the access side sees it; 0: not known */
+	__u64 created_ns;
+	__u64 seen_ns;	   /* last segment of either direction that was no routine */
+	__u64 fragment_ns; /* last IP fragment of either direction, at either side; 0: never */
+	/* By direction. asked: first copy of a keepalive that has no answer yet, see kl_asked(). */
+	__u32 asked[KL_DIRECTIONS];
+	__u32 hole_seq[KL_DIRECTIONS]; /* what the receiver asks for by a SACK block beyond it */
+	/* And by side: what the answer to an outstanding probe acknowledges. */
+	__u32 probe_end[KL_DIRECTIONS][KL_SIDES];
 };
 
-_Static_assert(sizeof(struct kl_conn) % 8 == 0, "a map value");
+_Static_assert(sizeof(struct kl_conn) == 384, "six cache lines");
 
 /*
  * A flow is proven when both sides were seen to carry the same sequence numbers. Only then can a
@@ -128,10 +138,30 @@ KL_INLINE bool kl_flow_is_proven(const struct kl_flow *f, __u32 epoch)
 #define KL_FRAGMENTS_LAST_NS (60 * 1000 * KL_NS_PER_MS)
 
 /* May a segment of this flow, seen now at its near side, be counted as sent at once? */
-KL_INLINE bool kl_flow_is_countable(const struct kl_flow *f, __u32 epoch, __u64 now)
+KL_INLINE bool kl_flow_is_countable(const struct kl_conn *c, __u32 direction, __u32 epoch,
+				    __u64 now)
 {
-	return kl_flow_is_proven(f, epoch) &&
-	       !(f->fragment_ns && now < f->fragment_ns + KL_FRAGMENTS_LAST_NS);
+	return kl_flow_is_proven(&c->flow[direction & 1], epoch) &&
+	       !(c->fragment_ns && now < c->fragment_ns + KL_FRAGMENTS_LAST_NS);
+}
+
+KL_INLINE bool kl_flow_is_seen(const struct kl_flow *f, __u32 side)
+{
+	return f->flags & KL_FLOW_SEEN_ACCESS << (side & 1);
+}
+
+/* When a keepalive was sent, for the time until its answer: in 1024 ns, wraps after 73 minutes. */
+KL_INLINE __u32 kl_asked(__u64 now)
+{
+	__u32 asked = (__u32)(now >> 10);
+
+	return asked ? asked : 1;
+}
+
+/* asked: not 0. */
+KL_INLINE __u64 kl_asked_since(__u32 asked, __u64 now)
+{
+	return (__u64)((__u32)(now >> 10) - asked) << 10;
 }
 
 struct kl_sighting {
@@ -179,8 +209,12 @@ KL_INLINE bool kl_conn_see_syn(struct kl_conn *c, const struct kl_sighting *at,
 		return false; /* the same SYN again, or at the other side */
 	if (!(s->flags & KL_ACK)) {
 		KL_MEMSET(c->flow, 0, sizeof(c->flow));
+		KL_MEMSET(c->asked, 0, sizeof(c->asked));
+		KL_MEMSET(c->hole_seq, 0, sizeof(c->hole_seq));
+		KL_MEMSET(c->probe_end, 0, sizeof(c->probe_end));
+		c->fragment_ns = 0;
 		c->created_ns = at->now;
-		c->flags = (c->flags & ~(__u32)KL_CONN_NAMED) | KL_CONN_SYN;
+		c->flags = (__u16)((c->flags & ~KL_CONN_NAMED) | KL_CONN_SYN);
 	}
 	f->isn = s->seq;
 	f->flags |= KL_FLOW_ISN | (s->sack_permitted ? KL_FLOW_SACK | KL_FLOW_LINUX : 0);
@@ -217,14 +251,15 @@ KL_INLINE __u32 kl_flow_bare_kind(struct kl_conn *c, const struct kl_sighting *a
 {
 	struct kl_flow *f = &c->flow[at->direction & 1];
 	struct kl_flow *peer = &c->flow[(at->direction & 1) ^ 1];
-	__u32 side = at->side & 1;
+	__u32 side = at->side & 1, direction = at->direction & 1;
 
 	if (kl_flow_is_probe(f, side, s->seq, s->payload_len, s->flags)) {
-		f->probe_end[side] = s->seq + 1;
+		c->probe_end[direction][side] = s->seq + 1;
 		f->probe_wait[side] = 1;
 		return KL_TCP_PROBE;
 	}
-	if (peer->probe_wait[side] && !s->payload_len && s->ack == peer->probe_end[side] &&
+	if (peer->probe_wait[side] && !s->payload_len &&
+	    s->ack == c->probe_end[direction ^ 1][side] &&
 	    (s->flags & (KL_SYN | KL_FIN | KL_RST | KL_ACK)) == KL_ACK) {
 		peer->probe_wait[side] = 0;
 		peer->answered_ns = at->now;
@@ -338,7 +373,7 @@ KL_INLINE bool kl_flow_is_routine(const struct kl_conn *c, const struct kl_sight
 		return false;
 	/* What proves its flow; a probe, its answer, and what may be a further copy of either. */
 	if (kl_flow_proves(f, at, s) || s->seq + 1 == f->end[side] || peer->probe_wait[side] ||
-	    (f->bare && f->bare_seq == s->seq))
+	    ((f->flags & KL_FLOW_BARE) && f->bare_seq == s->seq))
 		return false;
 	if (!kl_is_near(at->side, at->direction))
 		return true;
@@ -367,7 +402,8 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 		kl_flow_prove(f, at->now, at->epoch);
 	f->last_seq[side] = s->seq;
 	f->last_epoch[side] = at->epoch;
-	f->seen[side] = 1;
+	if (!kl_flow_is_seen(f, side))
+		f->flags |= (__u16)(KL_FLOW_SEEN_ACCESS << side);
 	if (!kl_is_near(at->side, at->direction) && at->now)
 		f->far_ns = at->now;
 	if (!(s->flags & KL_RST)) {
@@ -394,7 +430,7 @@ KL_INLINE void kl_flow_see(struct kl_conn *c, const struct kl_sighting *at,
 			peer->flags |= KL_FLOW_ACKED;
 		}
 		if (s->asks_again) {
-			peer->hole_seq = s->ack;
+			c->hole_seq[(at->direction & 1) ^ 1] = s->ack;
 			peer->hole_ns = at->now;
 		}
 		/* What is acknowledged was sent, also before we came. */

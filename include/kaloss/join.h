@@ -418,14 +418,14 @@ KL_INLINE __u32 kl_join_fate(const struct kl_join_entry *e, const struct kl_conn
 	if (!kl_flow_is_proven(f, epoch)) {
 		if (f->proven_ns)
 			return f->epoch ? KL_UNPAIRED_GAP : KL_UNPAIRED_BYPASSED;
-		return f->seen[far_side] ? KL_UNPAIRED_REWRITTEN : KL_UNPAIRED_ONE_SIDED;
+		return kl_flow_is_seen(f, far_side) ? KL_UNPAIRED_REWRITTEN : KL_UNPAIRED_ONE_SIDED;
 	}
 	/* The first epoch starts with all hooks in place. Each later one starts after a gap, whose
 	 * end on this flow's path only a sighting at both sides tells; so does the end of a way
 	 * around the far side. */
 	if ((epoch > 1 || (f->flags & KL_FLOW_REPROVEN)) && e->first_ns < f->proven_ns)
 		return KL_UNPAIRED_GAP;
-	if (f->fragment_ns && f->fragment_ns + deadline_ns > e->first_ns)
+	if (c->fragment_ns && c->fragment_ns + deadline_ns > e->first_ns)
 		return KL_UNPAIRED_FRAGMENT;
 	if (len > 1) { /* else it is a probe or its answer */
 		acknowledged = (f->flags & KL_FLOW_ACKED) && !(f->flags & KL_FLOW_ACKS_AHEAD) &&

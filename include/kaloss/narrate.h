@@ -15,7 +15,7 @@ KL_INLINE bool kl_conn_tells(struct kl_conn *c, __u32 tells, __u32 kind)
 		if (c->flags & KL_CONN_NAMED)
 			return false;
 		c->flags |= KL_CONN_NAMED;
-		c->flags &= ~(__u32)KL_CONN_TERMS;
+		c->flags &= (__u16)~KL_CONN_TERMS;
 		return true;
 	}
 	if (tells == KL_TELLS_TERMS) {

@@ -16,6 +16,7 @@ enum kl_parsed {
 	KL_FRAGMENT, /* a piece of a TCP segment; addresses and ports are filled in the first one only */
 	KL_MALFORMED,  /* headers that contradict each other or the frame's length */
 	KL_NOT_LINEAR, /* the frame is longer than what data..end covers: pull, then try again */
+	KL_NOT_PLAIN,  /* kl_peek_net() only: ask it for all */
 };
 
 struct kl_frame {
@@ -87,7 +88,8 @@ KL_INLINE enum kl_parsed kl_layout_ipv4(const struct kl_frame *f, struct kl_layo
 	return KL_SEGMENT;
 }
 
-KL_INLINE enum kl_parsed kl_layout_ipv6(const struct kl_frame *f, struct kl_layout *ret)
+KL_INLINE enum kl_parsed kl_layout_ipv6(const struct kl_frame *f, const bool plain,
+					struct kl_layout *ret)
 {
 	const __u8 *data = f->data, *end = f->end, *p = data + ret->l3_off;
 	__u32 off = ret->l3_off + 40;
@@ -99,8 +101,10 @@ KL_INLINE enum kl_parsed kl_layout_ipv6(const struct kl_frame *f, struct kl_layo
 		return KL_MALFORMED;
 	ret->l3_len = kl_be16(p + 4) + 40;
 	proto = p[6];
+	if (plain && kl_is_ipv6_ext(proto))
+		return KL_NOT_PLAIN;
 	KL_UNROLL
-	for (int i = 0; i < KL_IPV6_EXT_MAX; i++) {
+	for (int i = 0; !plain && i < KL_IPV6_EXT_MAX; i++) {
 		__u32 len, unit;
 
 		if (!kl_is_ipv6_ext(proto) || ret->is_later_fragment)
@@ -127,15 +131,10 @@ KL_INLINE enum kl_parsed kl_layout_ipv6(const struct kl_frame *f, struct kl_layo
 	return proto == KL_IPPROTO_TCP ? KL_SEGMENT : KL_NOT_OURS;
 }
 
-/*
- * Is this TCP on a signalling port? The only question that most frames are asked.
- * Returns KL_SEGMENT or KL_FRAGMENT if so; then *ret is filled.
- */
-KL_INLINE enum kl_parsed kl_peek(const struct kl_frame *f, const volatile struct kl_ports *ports,
-				 struct kl_layout *ret)
+/* Ethernet and VLAN tags: KL_SEGMENT where there is an IP header behind them. */
+KL_INLINE enum kl_parsed kl_peek_link(const struct kl_frame *f, struct kl_layout *ret)
 {
-	const __u8 *data = f->data, *end = f->end, *p;
-	enum kl_parsed parsed;
+	const __u8 *data = f->data, *end = f->end;
 
 	KL_MEMSET(ret, 0, sizeof(*ret));
 	ret->vlan = f->vlan;
@@ -157,23 +156,100 @@ KL_INLINE enum kl_parsed kl_peek(const struct kl_frame *f, const volatile struct
 			ret->l3_off = KL_ETH_LEN + 8;
 		}
 	}
-	if (ret->type == KL_ETHERTYPE_IPV4)
-		parsed = kl_layout_ipv4(f, ret);
-	else if (ret->type == KL_ETHERTYPE_IPV6)
-		parsed = kl_layout_ipv6(f, ret);
-	else
-		return KL_NOT_OURS;
+	return ret->type == KL_ETHERTYPE_IPV4 || ret->type == KL_ETHERTYPE_IPV6 ? KL_SEGMENT
+										: KL_NOT_OURS;
+}
+
+/*
+ * Behind kl_peek_link(): the IP header, and the ports. plain: IPv6 extension headers are not looked
+ * through (KL_NOT_PLAIN): they are rare, and the verifier takes long to follow them.
+ */
+KL_INLINE enum kl_parsed kl_peek_net(const struct kl_frame *f,
+				     const volatile struct kl_ports *ports, const bool plain,
+				     struct kl_layout *ret)
+{
+	enum kl_parsed parsed = ret->type == KL_ETHERTYPE_IPV4 ? kl_layout_ipv4(f, ret)
+							       : kl_layout_ipv6(f, plain, ret);
+	const __u8 *p;
+
 	if (parsed != KL_SEGMENT)
 		return parsed;
 	if (ret->is_later_fragment)
 		return KL_FRAGMENT;
-	p = data + ret->l4_off;
-	if (p + KL_TCP_LEN > end)
+	p = (const __u8 *)f->data + ret->l4_off;
+	if (p + KL_TCP_LEN > (const __u8 *)f->end)
 		return kl_parse_short(f, ret->l4_off + KL_TCP_LEN);
 	if (!kl_port_is_signalling(ports, kl_be16(p + 2)) &&
 	    !kl_port_is_signalling(ports, kl_be16(p)))
 		return KL_NOT_OURS;
 	return ret->is_fragment ? KL_FRAGMENT : KL_SEGMENT;
+}
+
+/*
+ * Is this TCP on a signalling port? Returns KL_SEGMENT or KL_FRAGMENT if so; then *ret is filled.
+ */
+KL_INLINE enum kl_parsed kl_peek(const struct kl_frame *f, const volatile struct kl_ports *ports,
+				 struct kl_layout *ret)
+{
+	enum kl_parsed parsed = kl_peek_link(f, ret);
+
+	return parsed == KL_SEGMENT ? kl_peek_net(f, ports, false, ret) : parsed;
+}
+
+/* What a frame looks like at first sight. */
+enum kl_glance {
+	KL_GLANCE_PASS, /* kl_peek() would say KL_NOT_OURS, and kl_arp_peek() no */
+	KL_GLANCE_LOOK, /* it cannot be told: ask them */
+};
+
+enum {
+	KL_GLANCE_BYTES = 62, /* two tags, IPv4 without options, the ports */
+	KL_IPPROTO_UDP = 17,
+};
+
+KL_INLINE __u32 kl_glance_ports(const volatile struct kl_ports *ports, const __u8 *tcp)
+{
+	return kl_port_is_signalling(ports, kl_be16(tcp + 2)) ||
+			       kl_port_is_signalling(ports, kl_be16(tcp))
+		       ? KL_GLANCE_LOOK
+		       : KL_GLANCE_PASS;
+}
+
+/*
+ * kl_peek() for the frames that nothing has to be known of, which are most: with as few loads as
+ * that takes.
+ */
+KL_INLINE __u32 kl_glance(const __u8 *data, const __u8 *end, const volatile struct kl_ports *ports)
+{
+	const __u8 *p = data;
+	__u16 type;
+
+	if (data + KL_GLANCE_BYTES > end)
+		return KL_GLANCE_LOOK;
+	type = kl_be16(p + 12);
+	if (kl_is_vlan_type(type)) {
+		p += 4;
+		type = kl_be16(p + 12);
+		if (kl_is_vlan_type(type)) {
+			p += 4;
+			type = kl_be16(p + 12);
+		}
+	}
+	if (type == KL_ETHERTYPE_IPV4) {
+		if (p[23] != KL_IPPROTO_TCP)
+			return KL_GLANCE_PASS;
+		/* No options, no fragment: then the ports are here. */
+		if (p[14] != 0x45 || (kl_be16(p + 20) & 0x3fff))
+			return KL_GLANCE_LOOK;
+		return kl_glance_ports(ports, p + 34);
+	}
+	if (type == KL_ETHERTYPE_IPV6 && p[14] >> 4 == 6) {
+		if (p[20] == KL_IPPROTO_UDP)
+			return KL_GLANCE_PASS;
+		if (p[20] == KL_IPPROTO_TCP && p + 74 <= end)
+			return kl_glance_ports(ports, p + 54);
+	}
+	return KL_GLANCE_LOOK;
 }
 
 KL_INLINE bool kl_parse_addresses(const struct kl_frame *f, const struct kl_layout *l,

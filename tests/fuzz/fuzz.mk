@@ -49,6 +49,8 @@ $(eval $(call fuzzer,-trap,tests/fuzz/fuzz_trap.c $(addprefix user/core/,snmp_he
 	switch_table.c trap_decode.c),1000))
 $(eval $(call fuzzer,-trace,tests/fuzz/fuzz_trace.c user/core/evidence.c user/util/hash.c \
 	$(wildcard user/core/cucm_trace*.c user/core/trace_*.c) $(FUZZED_SESSIONS),4000,$(BUILD)/tests/fuzz/make-trace-corpus))
+$(eval $(call fuzzer,-wire,tests/fuzz/fuzz_wire.c user/util/bytes.c user/util/error.c user/util/hash.c \
+	$(wildcard user/core/wire*.c) $(addprefix user/core/,sight.c follow.c message.c subject.c),4096,$(BUILD)/tests/fuzz/make-wire-corpus))
 
 PACKETS := $(BUILD)/tests/packets
 # (Their sources have underscores.)
@@ -56,6 +58,8 @@ $(BUILD)/tests/fuzz/make-corpus: $(BUILD)/tests/fuzz/make_corpus.o $(PACKETS)/pa
 $(BUILD)/tests/fuzz/make-capture-corpus: $(BUILD)/tests/fuzz/make_capture_corpus.o $(PACKETS)/packets.o $(PACKETS)/pcap_writer.o
 $(BUILD)/tests/fuzz/make-session-corpus: $(BUILD)/tests/fuzz/make_session_corpus.o $(PACKETS)/packets.o
 $(BUILD)/tests/fuzz/make-trace-corpus: $(BUILD)/tests/fuzz/make_trace_corpus.o
+$(BUILD)/tests/fuzz/make-wire-corpus: $(BUILD)/tests/fuzz/make_wire_corpus.o $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 $(addprefix $(BUILD)/tests/fuzz/,make-corpus make-capture-corpus make-session-corpus make-trace-corpus): \
 		$(BUILD)/tests/fuzz/make-%:
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lz -o $@

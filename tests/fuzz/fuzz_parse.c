@@ -99,6 +99,22 @@ static void neighbour(const struct fuzz_input *in, bool peeked)
 	require(e.vlan < 4096);
 }
 
+/* The shorter ways to ask say the same as the long one, or leave it to that. */
+static void ask_shorter(const struct kl_frame *f, const struct kl_ports *ports,
+			enum kl_parsed peeked)
+{
+	struct kl_layout layout, plain;
+	enum kl_parsed parsed;
+
+	kl_peek(f, ports, &layout);
+	if (kl_glance(f->data, f->end, ports) == KL_GLANCE_PASS)
+		require(peeked == KL_NOT_OURS && !kl_arp_peek(f, &layout));
+	if (kl_peek_link(f, &plain) != KL_SEGMENT)
+		return;
+	parsed = kl_peek_net(f, ports, true, &plain);
+	require(parsed == peeked || parsed == KL_NOT_PLAIN);
+}
+
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
@@ -126,6 +142,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 	require(parsed <= KL_MALFORMED && peeked <= KL_MALFORMED);
 	/* What the peek dismisses, the parser does too; what it does not, may still be malformed. */
 	require(peeked == parsed || (peeked != KL_NOT_OURS && parsed == KL_MALFORMED));
+	ask_shorter(&f, &ports, peeked);
 	if (parsed == KL_SEGMENT) {
 		check_segment(&f, &s);
 		classify(in.service, copy + s.payload_off, s.payload_len);
@@ -138,6 +155,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 	f.data = copy;
 	f.end = copy + in.linear;
 	part = kl_parse(&f, &ports, &linear);
+	ask_shorter(&f, &ports, kl_peek(&f, &ports, &layout));
 	require(part == parsed || part == KL_NOT_LINEAR);
 	if (part == KL_SEGMENT)
 		require(linear.payload_len == s.payload_len &&

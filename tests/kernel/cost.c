@@ -9,6 +9,7 @@
 
 #include "cost.h"
 #include "drop_reason.skel.h"
+#include "one_side.skel.h"
 
 enum {
 	PROGRAMS_MAX = 32,
@@ -93,5 +94,24 @@ int cost_write_drop_reason(FILE *to)
 	if (!r)
 		r = cost_write(skel->obj, to);
 	drop_reason_bpf__destroy(skel);
+	return r;
+}
+
+int cost_write_one_side(FILE *to)
+{
+	struct one_side_bpf *skel = one_side_bpf__open();
+	int r;
+
+	if (!skel)
+		return -errno;
+	pkt_ports((struct kl_ports *)&skel->rodata->kl_ports);
+	r = bpf_map__set_max_entries(skel->maps.kl_sightings, RING_BYTES);
+	if (!r)
+		r = cost_ask(skel->obj);
+	if (!r)
+		r = one_side_bpf__load(skel);
+	if (!r)
+		r = cost_write(skel->obj, to);
+	one_side_bpf__destroy(skel);
 	return r;
 }

@@ -20,3 +20,4 @@ int cost_write(const struct bpf_object *object, FILE *to);
 
 /* Loads the object of the drops' reasons for that. */
 int cost_write_drop_reason(FILE *to);
+int cost_write_one_side(FILE *to); /* the agent's */

@@ -207,14 +207,11 @@ static bool same_flow(const struct kl_flow *k, const struct kl_flow *h)
 	SAME(k, h, last_seq);
 	SAME(k, h, last_epoch);
 	SAME(k, h, far_end);
-	SAME(k, h, probe_end);
 	SAME(k, h, acked);
-	SAME(k, h, hole_seq);
 	SAME(k, h, isn);
 	SAME(k, h, epoch);
 	SAME(k, h, flags);
 	SAME(k, h, probe_wait);
-	SAME(k, h, seen);
 	SAME(k, h, closing);
 	SAME(k, h, unheard);
 	SAME(k, h, owed);
@@ -239,6 +236,8 @@ static bool same_conns(void)
 		SAME(k, h, vlan);
 		SAME(k, h, phone_mac);
 		SAME(k, h, next_mac);
+		SAME(k, h, probe_end);
+		SAME(k, h, hole_seq);
 		if (!same_flow(&k->flow[0], &h->flow[0]) || !same_flow(&k->flow[1], &h->flow[1]))
 			return false;
 	}
@@ -342,7 +341,7 @@ static int load(FILE *costs)
 		return r;
 	}
 	r = cost_write(skel->obj, costs);
-	return r ? r : cost_write_drop_reason(costs);
+	return r ?: cost_write_drop_reason(costs) ?: cost_write_one_side(costs);
 }
 
 int same_begin(FILE *costs)

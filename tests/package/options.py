@@ -28,6 +28,8 @@ ELSEWHERE = {
     ("diagnose", "since"): ("user/cli/diagnose_history.c", "DEFAULT_NS (3600 * KL_NS_PER_S)", "1h"),
     # (Said, it holds for captures, too.)
     ("*", "connections"): ("user/cli/options.c", "CONNECTIONS = 65536,", "65536"),
+    # (A text: not at one place in memory.)
+    ("*", "subject-prefix"): ("user/core/subject.h", '#define KL_SUBJECT_PREFIX "kaloss"', "kaloss"),
     ("*", "poll-community"): ("user/source/switch_session.c", 'p->community ?: "public"', "public"),
 }
 

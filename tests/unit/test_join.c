@@ -481,11 +481,10 @@ static __u32 fate_of(const struct fate_case *c)
 	struct kl_conn conn = { .created_ns = c->created_ns };
 	struct kl_flow *f = &conn.flow[KL_TO_CUCM];
 
-	f->seen[KL_ACCESS] = 1;
-	f->seen[KL_CUCM] = !c->far_never;
+	f->flags |= KL_FLOW_SEEN_ACCESS | (c->far_never ? 0 : KL_FLOW_SEEN_CUCM);
 	f->epoch = c->never_proven || c->gone_epoch ? 0 : c->flow_epoch ?: 1;
 	f->proven_ns = c->never_proven ? 0 : c->proven_ns ?: S(1);
-	f->fragment_ns = c->fragment_ns;
+	conn.fragment_ns = c->fragment_ns;
 	f->answered_ns = c->answered_ns;
 	f->far_ns = c->far_ns;
 	f->flags |= c->reproven ? KL_FLOW_REPROVEN : 0;

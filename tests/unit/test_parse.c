@@ -192,6 +192,45 @@ Test(parse, a_frame_in_pieces_is_not_linear)
 	}
 }
 
+/* ---- At first sight ---- */
+
+Test(parse, a_glance_lets_pass_what_is_none_of_ours_and_nothing_else)
+{
+	static const struct {
+		const char *name;
+		struct pkt_spec spec;
+		bool passes;
+	} frames[] = {
+		{ "RTP", { .proto = 17, .payload_len = 172 }, true },
+		{ "RTP, tagged", { .proto = 17, .payload_len = 172, .tags = 1 }, true },
+		{ "RTP, two tags", { .proto = 17, .payload_len = 172, .tags = 2 }, true },
+		{ "RTP, IPv6", { .proto = 17, .payload_len = 172, .ipv6 = true }, true },
+		{ "HTTPS", { .dport = 443, .payload_len = 1400 }, true },
+		{ "HTTPS back", { .sport = 443, .dport = 40000, .payload_len = 1400 }, true },
+		{ "HTTPS, two tags", { .dport = 443, .payload_len = 1400, .tags = 2 }, true },
+		{ "HTTPS, IPv6", { .dport = 443, .payload_len = 1400, .ipv6 = true }, true },
+		{ "too short to tell", { .proto = 17, .payload_len = 4 }, false },
+		{ "options", { .dport = 443, .payload_len = 100, .ip_options = 4 }, false },
+		{ "a fragment", { .payload_len = 100, .fragment_off = 576 }, false },
+		{ "an extension header",
+		  { .proto = 17, .payload_len = 100, .ipv6 = true, .exts = 1, .ext = { 60 } },
+		  false },
+		{ "SCCP", { .payload_len = 12 }, false },
+		{ "SCCP back", { .payload_len = 12, .to_phone = true }, false },
+		{ "SCCP, two tags", { .payload_len = 12, .tags = 2 }, false },
+		{ "SCCP, IPv6", { .payload_len = 12, .ipv6 = true }, false },
+		{ "SCCP, IPv6 back", { .payload_len = 12, .ipv6 = true, .to_phone = true }, false },
+	};
+
+	for (__u32 i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		struct pkt p;
+
+		pkt_build(&frames[i].spec, &p);
+		cr_expect_eq(kl_glance(p.data, p.data + p.len, &ports) == KL_GLANCE_PASS,
+			     frames[i].passes, "%s", frames[i].name);
+	}
+}
+
 /* ---- Lengths that lie ---- */
 
 Test(parse, ipv4_header_length)

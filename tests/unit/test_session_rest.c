@@ -109,8 +109,8 @@ static void meet(struct kl_sessions *s, const struct kl_event *e, bool both_ways
 				.next_mac = { 2, 0, 0, 0, 0, 7 } };
 	bool one_way;
 
-	conn.flow[KL_TO_CUCM].seen[KL_ACCESS] = true;
-	conn.flow[KL_TO_PHONE].seen[KL_CUCM] = both_ways;
+	conn.flow[KL_TO_CUCM].flags = KL_FLOW_SEEN_ACCESS;
+	conn.flow[KL_TO_PHONE].flags = both_ways ? KL_FLOW_SEEN_CUCM : 0;
 	cr_assert_eq(kl_sessions_meet(s, e->conn_id, &conn, e->time_ns, &one_way), 0);
 }
 

@@ -173,3 +173,80 @@ Test(sight, what_is_cut_by_the_capture_is_not_guessed)
 		cr_assert_eq(s.unclassified, s.sighted.kind == KL_OTHER, "%u bytes", have);
 	}
 }
+
+/* ---- What is told to others ---- */
+
+static struct kl_sight see_bytes(bool to_phone, uint32_t seq, uint32_t ack, uint8_t flags,
+				 const void *payload, uint32_t len)
+{
+	struct kl_segment segment = {
+		.src = { to_phone ? 2 : 1 },
+		.dst = { to_phone ? 1 : 2 },
+		.sport = to_phone ? PKT_SCCP_PORT : 50000,
+		.dport = to_phone ? 50000 : PKT_SCCP_PORT,
+		.seq = seq,
+		.ack = ack,
+		.payload_len = len,
+		.family = 4,
+		.flags = flags,
+	};
+	struct kl_sight_input in = { now_ns++, &segment, payload, len, false };
+	struct kl_sight sight;
+
+	cr_assert_eq(kl_sighter_see(sighter, &in, &sight), 0);
+	return sight;
+}
+
+static struct kl_sight see_keepalive(uint32_t seq)
+{
+	static const uint8_t keepalive[12] = { 4 };
+
+	return see_bytes(false, seq, 900, KL_ACK | KL_PSH, keepalive, sizeof(keepalive));
+}
+
+static struct kl_sight see_other(bool to_phone, uint32_t seq, uint32_t ack)
+{
+	static const uint8_t other[16] = { 8, 0, 0, 0, 0, 0, 0, 0, 0x99 };
+
+	return see_bytes(to_phone, seq, ack, KL_ACK | KL_PSH, other, sizeof(other));
+}
+
+static bool matters(struct kl_sight s)
+{
+	return kl_sight_matters(&s);
+}
+
+static bool ack_matters(uint32_t ack)
+{
+	return matters(see_bytes(true, 900, ack, KL_ACK, NULL, 0));
+}
+
+Test(sight, keepalives_and_what_acknowledges_them_matter)
+{
+	cr_expect_not(ack_matters(100), "nothing was asked");
+	cr_expect(matters(see_keepalive(100)));
+	cr_expect_not(ack_matters(100), "not yet");
+	cr_expect(ack_matters(112), "the first");
+	cr_expect(ack_matters(112), "the same once more: a copy came twice");
+	cr_expect_not(matters(see_other(false, 112, 900)));
+	cr_expect_not(ack_matters(128), "of what does not matter");
+	cr_expect(matters(see_keepalive(128)));
+	cr_expect(ack_matters(156), "beyond it, as the first");
+	cr_expect_not(ack_matters(156));
+}
+
+Test(sight, an_acknowledgement_may_carry_something)
+{
+	cr_expect(matters(see_keepalive(0xfffffff8)));
+	cr_expect(matters(see_other(true, 900, 4)), "over the end of the numbers");
+	cr_expect_not(matters(see_other(true, 916, 20)));
+}
+
+Test(sight, a_beginning_and_an_end_matter)
+{
+	cr_expect(matters(see_bytes(false, 99, 0, KL_SYN, NULL, 0)));
+	cr_expect(matters(see_bytes(true, 899, 100, KL_SYN | KL_ACK, NULL, 0)));
+	cr_expect_not(matters(see_bytes(false, 100, 900, KL_ACK, NULL, 0)));
+	cr_expect(matters(see_bytes(false, 100, 900, KL_FIN | KL_ACK, NULL, 0)));
+	cr_expect(matters(see_bytes(true, 900, 0, KL_RST, NULL, 0)));
+}

@@ -11,8 +11,7 @@ void world_init(struct world *w)
 	w->proven = true;
 	w->conn.flow[KL_TO_CUCM].epoch = 1;
 	w->conn.flow[KL_TO_CUCM].proven_ns = 1;
-	w->conn.flow[KL_TO_CUCM].seen[KL_ACCESS] = 1;
-	w->conn.flow[KL_TO_CUCM].seen[KL_CUCM] = 1;
+	w->conn.flow[KL_TO_CUCM].flags = KL_FLOW_SEEN_ACCESS | KL_FLOW_SEEN_CUCM;
 }
 
 /* Near copies that are in `sent` and whose fate is open. */

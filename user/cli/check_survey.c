@@ -15,7 +15,7 @@ enum sight {
 static enum sight sight_of(const struct kl_conn *c, __u32 direction)
 {
 	const struct kl_flow *f = &c->flow[direction];
-	bool near = f->seen[direction], far = f->seen[direction ^ 1];
+	bool near = kl_flow_is_seen(f, direction), far = kl_flow_is_seen(f, direction ^ 1);
 
 	if (near && far)
 		return kl_flow_is_proven(f, 1) ? AGREES : DIFFERS;
@@ -31,8 +31,8 @@ static enum kl_meeting meeting_of(const struct kl_conn *c, const enum sight sigh
 	for (int d = 0; d < KL_DIRECTIONS; d++) {
 		if (sight[d] == DIFFERS)
 			return KL_MEET_DIFFER;
-		at[KL_ACCESS] |= c->flow[d].seen[KL_ACCESS] || sight[d] == AGREES;
-		at[KL_CUCM] |= c->flow[d].seen[KL_CUCM] || sight[d] == AGREES;
+		at[KL_ACCESS] |= kl_flow_is_seen(&c->flow[d], KL_ACCESS) || sight[d] == AGREES;
+		at[KL_CUCM] |= kl_flow_is_seen(&c->flow[d], KL_CUCM) || sight[d] == AGREES;
 		partly |= sight[d] == NEAR_ONLY || sight[d] == FAR_ONLY;
 	}
 	if (!at[KL_CUCM])

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "cli/config_file.h"
+#include "core/subject.h"
+#include "core/wire.h"
 #include "history/store.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
@@ -24,13 +26,21 @@ enum {
 	BOTH = KL_VERB_WATCH | KL_VERB_CHECK,
 	DIAGNOSE = KL_VERB_DIAGNOSE,
 	TELLS = KL_VERB_WATCH | KL_VERB_DIAGNOSE, /* writes records */
-	ALL = BOTH | DIAGNOSE,
+	AGENT = KL_VERB_AGENT,
+	JOIN = KL_VERB_JOIN,
+	SITES = KL_VERB_AGENT | KL_VERB_JOIN,
+	SEES = BOTH | DIAGNOSE, /* both sides */
+	HOOKS = SEES | AGENT,
+	ALL = SEES | SITES,
+	SPOOL_BYTES_MIN = 64 << 10,
+	PARTITIONS = 32,
 	LIVE = 1 << 8,	  /* diagnose: not for captures */
 	WORDS = 1 << 9,	  /* on the command line only */
 	RELOADS = 1 << 10 /* may change while it runs (cli/reload.c) */
 };
 
 #define POLL_NS (10 * KL_NS_PER_S)
+#define SPOOL_MAX_BYTES (1ULL << 30)
 
 /* What a call server listens on (field knowledge: SCCP 2000/2443, SIP 5060/5061). */
 static const uint16_t default_port[KL_SERVICES] = {
@@ -332,44 +342,259 @@ static int set_complete(struct kl_options *o, const char *value, struct kl_error
 	return 0;
 }
 
+/* ---- Sites ---- */
+
+static int set_side(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	static const char *const names[] = { "access", "cucm", NULL };
+	int choice = 0, r = choose(value, names, &choice, err);
+
+	if (!r)
+		o->sites.side = (uint32_t)choice;
+	return r;
+}
+
+static int set_token(const char **ret, const char *value, struct kl_error *err)
+{
+	if (!kl_token_is_valid(value))
+		return kl_fail(err, -EINVAL, "%.100s is no name (1 to 64 letters, digits, - and _)",
+			       value[0] ? value : "an empty text");
+	*ret = value;
+	return 0;
+}
+
+static int set_site(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return set_token(&o->sites.site, value, err);
+}
+
+static int set_name(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return set_token(&o->sites.name, value, err);
+}
+
+static int set_prefix(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (!kl_subject_prefix_is_valid(value))
+		return kl_fail(err, -EINVAL,
+			       "%.100s is no prefix (names of letters, digits, - and _, with dots "
+			       "between them)",
+			       value[0] ? value : "an empty text");
+	o->sites.prefix = value;
+	return 0;
+}
+
+static int set_partitions(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1, KL_WIRE_PARTITIONS, &o->sites.partitions, err);
+}
+
+/* A joiner's: which ones, FIRST-LAST. */
+static int set_own_partitions(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	struct kl_join_options *j = &o->join;
+	_cleanup_free_ char *copy = strdup(value);
+	char *last = copy ? strchr(copy, '-') : NULL;
+	int r;
+
+	if (!copy)
+		return kl_fail(err, -ENOMEM, "out of memory");
+	if (last)
+		*last++ = '\0';
+	r = number(copy, 0, KL_WIRE_PARTITIONS - 1, &j->first, err);
+	j->last = j->first;
+	if (!r && last)
+		r = number(last, 0, KL_WIRE_PARTITIONS - 1, &j->last, err);
+	if (!r && j->last < j->first)
+		r = kl_fail(err, -EINVAL, "%s: the first one comes first", value);
+	return r;
+}
+
+static int set_join_interval(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 500 * KL_NS_PER_MS, 3600 * KL_NS_PER_S, &o->join.interval_ns, err);
+}
+
+static int set_replicas(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1, 5, &o->join.replicas, err);
+}
+
+static int set_stream_max_bytes(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (kl_parse_number(value, 1 << 20, 1ULL << 50, &o->join.stream_max_bytes))
+		return kl_fail(err, -EINVAL, "%s is not a number of bytes from %d on",
+			       value[0] ? value : "an empty text", 1 << 20);
+	return 0;
+}
+
+static int set_tolerance(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 200 * KL_NS_PER_MS, 60 * KL_NS_PER_S, &o->join.tolerance_ns, err);
+}
+
+static int set_hold(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 3600 * KL_NS_PER_S, &o->join.hold_ns, err);
+}
+
+static int set_patience(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 86400 * KL_NS_PER_S, &o->join.patience_ns, err);
+}
+
+static int set_warm_up(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 86400 * KL_NS_PER_S, &o->join.warm_up_ns, err);
+}
+
+static int set_linger(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, KL_NS_PER_S, 3600 * KL_NS_PER_S, &o->join.linger_ns, err);
+}
+
+static int set_lease(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 2 * KL_NS_PER_S, 3600 * KL_NS_PER_S, &o->join.lease_ns, err);
+}
+
+static int set_max_waiting(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return number(value, 1000, 1U << 30, &o->join.max_waiting, err);
+}
+
+static int set_partition_by(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	static const char *const names[] = { "connection", "server", NULL };
+	int choice = 0, r = choose(value, names, &choice, err);
+
+	if (!r)
+		o->sites.rule = (uint32_t)choice;
+	return r;
+}
+
+static int set_batch(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	return duration(value, 100 * KL_NS_PER_MS, 60 * KL_NS_PER_S, &o->sites.batch_ns, err);
+}
+
+static int set_spool_max_bytes(struct kl_options *o, const char *value, struct kl_error *err)
+{
+	if (kl_parse_number(value, SPOOL_BYTES_MIN, 1ULL << 50, &o->sites.spool_max_bytes))
+		return kl_fail(err, -EINVAL, "%s is not a number of bytes from %d on",
+			       value[0] ? value : "an empty text", SPOOL_BYTES_MIN);
+	return 0;
+}
+
 static const struct option_def options[] = {
-	{ "access", "IF[,IF...]", ALL, .set = set_access,
+	{ "access", "IF[,IF...]", SEES, .set = set_access,
 	  .help = "interface(s) towards the phones" },
-	{ "cucm", "IF[,IF...]", ALL, .set = set_cucm,
+	{ "cucm", "IF[,IF...]", SEES, .set = set_cucm,
 	  .help = "interface(s) towards the call server" },
+	{ "side", "access|cucm", AGENT, .set = set_side,
+	  .help = "which side this host sees: access: where the phones are; cucm: where the call\n"
+		  "server is" },
+	{ "interface", "IF[,IF...]", AGENT, .set = set_access,
+	  .help = "interface(s) that all signalling of this side passes" },
+	{ "site", "NAME", AGENT, .set = set_site,
+	  .help = "where this host is: records name the site that the phones are in" },
+	{ "agent", "NAME", AGENT, .set = set_name,
+	  .help = "what this agent is called, once in its site; default: this host's name" },
+	{ "nats", "URL[,URL...]", SITES, MEMBER(sites.nats.urls),
+	  .help = "NATS server(s) with JetStream: nats://HOST:PORT or tls://HOST:PORT" },
+	{ "creds", "FILE", SITES, MEMBER(sites.nats.creds),
+	  .help = "log in by this file of credentials (JWT and seed)" },
+	{ "nkey-seed", "FILE", SITES, MEMBER(sites.nats.nkey_seed),
+	  .help = "log in by the NKEY in this file: the seed, and the public key on another line" },
+	{ "tls-ca", "FILE", SITES, MEMBER(sites.nats.tls_ca),
+	  .help = "TLS: who signs the server's certificate (PEM)" },
+	{ "tls-cert", "FILE", SITES, MEMBER(sites.nats.tls_cert),
+	  .help = "TLS: this host's own certificate (PEM)" },
+	{ "tls-key", "FILE", SITES, MEMBER(sites.nats.tls_key), .help = "TLS: its key (PEM)" },
+	{ "subject-prefix", "TEXT", SITES, .set = set_prefix,
+	  .help = "what all subjects begin with; default kaloss" },
+	{ "partitions", "N", AGENT, .set = set_partitions,
+	  .help = "into how many streams connections are divided: the same for all agents and\n"
+		  "joiners; default 32" },
+	{ "partitions", "FIRST-LAST", JOIN, .set = set_own_partitions,
+	  .help = "which partitions, shared with the joiners that have the same; default 0-31" },
+	{ "name", "NAME", JOIN, .set = set_name,
+	  .help = "what this joiner is called, once among all; default: this host's name and the\n"
+		  "process" },
+	{ "replicas", "N", JOIN, .set = set_replicas,
+	  .help = "servers of a cluster that each keep all, of streams that are made; default 1" },
+	{ "stream-max-bytes", "N", JOIN, .set = set_stream_max_bytes,
+	  .help = "of the stream of batches and that of records, if they are made: the oldest\n"
+		  "goes; default: what the server allows" },
+	{ "tolerance", "DURATION", JOIN, .set = set_tolerance,
+	  .help = "longest way between the two sides; default 2s" },
+	{ "hold", "DURATION", JOIN, .set = set_hold,
+	  .help = "how far both sides are read before a segment is judged; default: eight\n"
+		  "tolerances, which is the least" },
+	{ "patience", "DURATION", JOIN, .set = set_patience,
+	  .help = "an agent that is silent for longer is not waited for; default 15m" },
+	{ "linger", "DURATION", JOIN, .set = set_linger,
+	  .help = "what only one side saw waits so long for the other; default 1m" },
+	{ "warm-up", "DURATION", JOIN, .set = set_warm_up,
+	  .help = "how much of what is settled is read again after a takeover, to know what was\n"
+		  "known; default 10m" },
+	{ "lease", "DURATION", JOIN, .set = set_lease,
+	  .help = "a joiner that writes nothing for so long is dead; default 10s" },
+	{ "max-waiting", "N", JOIN, .set = set_max_waiting,
+	  .help = "sightings of a partition that wait for the other side, 150 bytes each;\n"
+		  "default 1048576" },
+	{ "partition-by", "connection|server", AGENT, .set = set_partition_by,
+	  .help = "connection: by both ends' addresses; server: by the call server's alone, where\n"
+		  "addresses are translated between the sides; default connection" },
+	{ "batch", "DURATION", AGENT, .set = set_batch,
+	  .help = "what is seen waits for so long, to go together; default 1s" },
+	{ "spool", "DIR", AGENT, MEMBER(sites.spool),
+	  .help = "keep there what cannot be sent, over the end of the program, too; default:\n"
+		  "in memory" },
+	{ "spool-max-bytes", "N", AGENT, .set = set_spool_max_bytes,
+	  .help = "what is kept, at most (in memory: 16 MiB of it): the oldest goes, and is\n"
+		  "declared as not seen; default 1073741824" },
 	{ "for", "DURATION", DIAGNOSE | LIVE, .set = set_duration,
 	  .help = "look for so long; default 5m" },
-	{ "tap", NULL, ALL | LIVE, MEMBER(live.tap),
+	{ "tap", NULL, AGENT, MEMBER(live.tap),
+	  .help = "a mirror port: both directions are read at ingress" },
+	{ "tap", NULL, SEES | LIVE, MEMBER(live.tap),
 	  .help = "both sides are mirror ports: both directions are read at ingress" },
-	{ "nat", NULL, ALL | LIVE, MEMBER(live.nat),
+	{ "nat", NULL, SEES | LIVE, MEMBER(live.nat),
 	  .help = "this host translates the phones' addresses" },
-	{ "hook", "auto|xdp|tc", ALL | LIVE, .set = set_hook,
+	{ "hook", "auto|xdp|tc", HOOKS | LIVE, .set = set_hook,
 	  .help = "where frames are read as they come in: auto takes native XDP where it is\n"
 		  "free, else tc; xdp and tc insist; default auto" },
-	{ "tc-filters", NULL, ALL | LIVE, MEMBER(live.tc_filters),
+	{ "tc-filters", NULL, HOOKS | LIVE, MEMBER(live.tc_filters),
 	  .help = "use clsact filters also where the kernel has tcx links" },
-	{ "sccp-ports", "PORT[,PORT...]", ALL, .set = set_sccp_ports,
+	{ "sccp-ports", "PORT[,PORT...]", HOOKS, .set = set_sccp_ports,
 	  .help = "where the call server listens for SCCP; default 2000" },
-	{ "sccp-tls-ports", "PORT[,PORT...]", ALL, .set = set_sccp_tls_ports,
+	{ "sccp-tls-ports", "PORT[,PORT...]", HOOKS, .set = set_sccp_tls_ports,
 	  .help = "for SCCP over TLS; default 2443" },
-	{ "sip-ports", "PORT[,PORT...]", ALL, .set = set_sip_ports,
+	{ "sip-ports", "PORT[,PORT...]", HOOKS, .set = set_sip_ports,
 	  .help = "for SIP; default 5060" },
-	{ "sip-tls-ports", "PORT[,PORT...]", ALL, .set = set_sip_tls_ports,
+	{ "sip-tls-ports", "PORT[,PORT...]", HOOKS, .set = set_sip_tls_ports,
 	  .help = "for SIP over TLS; default 5061" },
 	{ "deadline", "DURATION", TELLS | LIVE, .set = set_deadline,
 	  .help = "a segment not delivered within this time is lost; default 1s" },
 	{ "interval", "DURATION", WATCH | RELOADS, .set = set_interval,
 	  .help = "between two ticks; default 1s" },
-	{ "duration", "DURATION", WATCH, .set = set_duration,
+	{ "interval", "DURATION", AGENT, .set = set_interval,
+	  .help = "between two heartbeats; default 1s" },
+	{ "interval", "DURATION", JOIN, .set = set_join_interval,
+	  .help = "between two ticks of a site; default 10s" },
+	{ "duration", "DURATION", WATCH | AGENT | JOIN, .set = set_duration,
 	  .help = "stop after this time; default: never" },
 	{ "duration", "DURATION", KL_VERB_CHECK, .set = set_duration,
 	  .help = "look at the traffic for so long; default 3s" },
-	{ "connections", "N", ALL, .set = set_connections,
+	{ "connections", "N", AGENT, .set = set_connections,
+	  .help = "room for connections: memory as it is needed, 0.7 KB each; default 65536" },
+	{ "connections", "N", SEES, .set = set_connections,
 	  .help = "room for connections: memory of the kernel, 0.5 KB each (captures: memory\n"
 		  "as it is needed, for 262144 where nothing is said); default 65536" },
-	{ "join-entries", "N", ALL | LIVE, .set = set_join_entries,
+	{ "join-entries", "N", SEES | LIVE, .set = set_join_entries,
 	  .help = "room for segments under way and just arrived; default 65536" },
-	{ "ring-bytes", "N", ALL | LIVE, .set = set_ring_bytes,
+	{ "ring-bytes", "N", HOOKS | LIVE, .set = set_ring_bytes,
 	  .help = "room for events; default 4194304" },
 	{ "access-capture", "FILE[,FILE...]", DIAGNOSE, MEMBER(captures[KL_ACCESS]),
 	  .help = "capture(s) from the phones' side: pcap or pcapng, gzip or not, - for\n"
@@ -420,16 +645,16 @@ static const struct option_def options[] = {
 	  .help = "do not look at ARP and neighbour discovery" },
 	{ "no-drop-reasons", NULL, TELLS | LIVE, MEMBER(no_drops),
 	  .help = "do not ask the kernel why it dropped a segment" },
-	{ "format", "text|jsonl", WATCH, .set = set_format,
+	{ "format", "text|jsonl", WATCH | JOIN, .set = set_format,
 	  .help = "records as text, or as one JSON object a line; default text" },
 	{ "format", "text|jsonl|json|html", DIAGNOSE, .set = set_format,
 	  .help = "jsonl: records as they happen, one JSON object a line; json and html: one\n"
 		  "document at the end; default text" },
-	{ "output", "FILE", TELLS | RELOADS, MEMBER(output),
+	{ "output", "FILE", TELLS | JOIN | RELOADS, MEMBER(output),
 	  .help = "write records to FILE instead of standard output" },
-	{ "append", NULL, WATCH | RELOADS, MEMBER(append),
+	{ "append", NULL, WATCH | JOIN | RELOADS, MEMBER(append),
 	  .help = "keep what is in FILE, and write behind it" },
-	{ "color", "auto|always|never", ALL, .set = set_color,
+	{ "color", "auto|always|never", SEES, .set = set_color,
 	  .help = "auto: only on a terminal; default auto" },
 	{ "per-phone", NULL, TELLS, MEMBER(per_phone), .help = "list all sessions in the summary" },
 	{ "sip-grace", "DURATION", TELLS | RELOADS, .set = set_sip_grace,
@@ -437,10 +662,10 @@ static const struct option_def options[] = {
 	{ "sccp-missed", "N", TELLS | RELOADS, .set = set_sccp_missed,
 	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
 		  "default 3" },
-	{ "queue-bytes", "N", TELLS | LIVE, .set = set_queue_bytes,
+	{ "queue-bytes", "N", TELLS | LIVE | JOIN, .set = set_queue_bytes,
 	  .help = "records that wait for a slow reader; what does not fit is dropped and\n"
 		  "counted; default 8388608" },
-	{ "prometheus", "ADDRESS:PORT", WATCH, MEMBER(prometheus),
+	{ "prometheus", "ADDRESS:PORT", WATCH | JOIN, MEMBER(prometheus),
 	  .help = "serve metrics there (/metrics, /healthz); :PORT is 127.0.0.1:PORT" },
 	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
 	  .help = "have the kernel measure our programs, and show ns a run at the end" },
@@ -471,6 +696,25 @@ void kl_options_defaults(struct kl_options *o)
 		.poll.interval_ns = POLL_NS,
 		.keep_ns = KL_KEEP_NS,
 		.history_max_bytes = KL_HISTORY_MAX_BYTES,
+		.join = {
+			.last = PARTITIONS - 1,
+			.replicas = 1,
+			.tolerance_ns = 2 * KL_NS_PER_S,
+			.patience_ns = 900 * KL_NS_PER_S,
+			.linger_ns = 60 * KL_NS_PER_S,
+			.warm_up_ns = 600 * KL_NS_PER_S,
+			.lease_ns = 10 * KL_NS_PER_S,
+			.interval_ns = 10 * KL_NS_PER_S,
+			.commit_ns = KL_NS_PER_S,
+			.max_waiting = 1 << 20,
+		},
+		.sites = {
+			.prefix = KL_SUBJECT_PREFIX,
+			.side = KL_SIDES,
+			.partitions = PARTITIONS,
+			.batch_ns = KL_NS_PER_S,
+			.spool_max_bytes = SPOOL_MAX_BYTES,
+		},
 	};
 	for (unsigned service = 0; service < KL_SERVICES; service++) {
 		o->live.ports[service][0] = default_port[service];

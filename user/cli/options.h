@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/session.h"
+#include "source/broker.h"
 #include "source/live.h"
 #include "source/switch_poll.h"
 #include "source/syslog.h"
@@ -38,10 +39,38 @@ enum {
 	KL_OPTIONS_MAX = 96 /* rows of the table */
 };
 
+/* What an agent and a joiner agree on, and what is an agent's own. */
+struct kl_sites_options {
+	struct kl_broker_config nats; /* urls: NULL: not said */
+	const char *prefix;	      /* of subjects */
+	const char *site;
+	const char *name; /* of the agent, or the joiner; NULL: this host's */
+	uint32_t side;	  /* enum kl_side; KL_SIDES: not said */
+	uint32_t partitions;
+	uint32_t rule; /* enum kl_wire_rule */
+	uint64_t batch_ns;
+	const char *spool; /* NULL: memory only */
+	uint64_t spool_max_bytes;
+};
+
+/* What is a joiner's own. */
+struct kl_join_options {
+	uint32_t first, last; /* partitions */
+	uint32_t replicas;
+	uint64_t stream_max_bytes;					    /* 0: no bound */
+	uint64_t tolerance_ns, hold_ns, patience_ns, linger_ns, warm_up_ns; /* core/sites.h */
+	uint64_t interval_ns;						    /* between two ticks */
+	uint64_t lease_ns;  /* who says nothing for so long is dead */
+	uint64_t commit_ns; /* losses wait for so long, to go together */
+	uint32_t max_waiting;
+};
+
 struct kl_config_file;
 
 struct kl_options {
 	struct kl_live_config live;
+	struct kl_sites_options sites;
+	struct kl_join_options join;
 	uint64_t interval_ns;
 	uint64_t duration_ns; /* 0: until stopped */
 	enum kl_format format;
@@ -94,7 +123,9 @@ struct kl_verb {
 enum {
 	KL_VERB_WATCH = 1 << 0,
 	KL_VERB_CHECK = 1 << 1,
-	KL_VERB_DIAGNOSE = 1 << 2
+	KL_VERB_DIAGNOSE = 1 << 2,
+	KL_VERB_AGENT = 1 << 3,
+	KL_VERB_JOIN = 1 << 4
 };
 
 enum {
@@ -140,3 +171,5 @@ enum {
 int kl_watch(const struct kl_options *o);
 int kl_diagnose(const struct kl_options *o);
 int kl_check(const struct kl_options *o);
+int kl_agent(const struct kl_options *o);
+int kl_join(const struct kl_options *o);

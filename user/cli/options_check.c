@@ -134,6 +134,33 @@ static int check_evidence(const struct kl_options *o, struct kl_error *err)
 	return 0;
 }
 
+static int check_agent(const struct kl_options *o, struct kl_error *err)
+{
+	const struct kl_sites_options *s = &o->sites;
+
+	if (s->side == KL_SIDES)
+		return kl_fail(err, -EINVAL, "--side is missing: access or cucm");
+	if (!o->live.interface_count[KL_ACCESS])
+		return kl_fail(err, -EINVAL,
+			       "--interface is missing: what the signalling of this side passes");
+	if (!s->site)
+		return kl_fail(err, -EINVAL, "--site is missing: whose traffic it is");
+	if (!s->nats.urls)
+		return kl_fail(err, -EINVAL, "--nats is missing: the server's URL");
+	return 0;
+}
+
+static int check_join(const struct kl_options *o, struct kl_error *err)
+{
+	const struct kl_join_options *j = &o->join;
+
+	if (!o->sites.nats.urls)
+		return kl_fail(err, -EINVAL, "--nats is missing: the server's URL");
+	if (j->hold_ns && j->hold_ns < 8 * j->tolerance_ns)
+		return kl_fail(err, -EINVAL, "--hold is eight times --tolerance at least");
+	return 0;
+}
+
 int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err)
 {
 	static const char *const names[] = { "--sccp-ports", "--sccp-tls-ports", "--sip-ports",
@@ -144,6 +171,10 @@ int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, str
 
 	if (verb->mask == KL_VERB_DIAGNOSE)
 		r = check_diagnose(o, err);
+	else if (verb->mask == KL_VERB_AGENT)
+		r = check_agent(o, err);
+	else if (verb->mask == KL_VERB_JOIN)
+		r = check_join(o, err);
 	else
 		r = check_interfaces(o, err) ?: check_records(o, err);
 	if (!r)

@@ -41,6 +41,11 @@ void kl_service_tick(const struct kl_run *run, const struct kl_report_tick *tick
 		   lost(&run->tally.total, run->inferred));
 }
 
+void kl_service_alive(void)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
 void kl_service_reloading(void)
 {
 	sd_notify(0, "RELOADING=1");

@@ -14,5 +14,6 @@
 void kl_service_ready(uint64_t interval_ns);
 /* An interval was looked at. */
 void kl_service_tick(const struct kl_run *run, const struct kl_report_tick *tick);
+void kl_service_alive(void);	 /* the same, of which there is nothing to tell */
 void kl_service_reloading(void); /* until kl_service_ready() */
 void kl_service_stopping(void);

@@ -78,19 +78,20 @@ static bool join(struct kl_follow *f, const struct kl_follow_segment *s, bool ne
 	struct kl_join_key key = { .conn = s->id,
 				   .seq = seg->seq,
 				   .len_direction = seg->payload_len << 1 | s->at.direction };
-	struct kl_join_sighting sighting = { .now = s->at.now,
-					     .stamp = kl_stamp(seg),
-					     .deadline_ns = f->deadline_ns,
-					     .near = near,
-					     .proven = kl_flow_is_countable(flow, s->at.epoch,
-									    s->at.now) };
+	struct kl_join_sighting sighting = {
+		.now = s->at.now,
+		.stamp = kl_stamp(seg),
+		.deadline_ns = f->deadline_ns,
+		.near = near,
+		.proven = kl_flow_is_countable(s->conn, s->at.direction, s->at.epoch, s->at.now)
+	};
 	__u64 hash = kl_join_key_hash(&key);
 	struct kl_bucket *first = &f->join[kl_join_first(hash, f->bucket_mask)];
 	struct kl_bucket *second = &f->join[kl_join_second(hash, f->bucket_mask)];
 	struct kl_join_entry *e = kl_join_find(first, &key);
 
 	memset(ret, 0, sizeof(*ret));
-	if (flow->hole_seq == seg->seq)
+	if (s->conn->hole_seq[s->at.direction] == seg->seq)
 		sighting.wanted_ns = flow->hole_ns;
 	if (!e && first->spilled)
 		e = kl_join_find(second, &key);
@@ -142,7 +143,7 @@ static void note_near(struct kl_follow *f, const struct kl_follow_segment *s, __
 		return;
 	if (bare) {
 		flow->bare_seq = seg->seq;
-		flow->bare = 1;
+		flow->flags |= KL_FLOW_BARE;
 	} else {
 		flow->joined_seq = seg->seq;
 		flow->joined_len = (__u16)seg->payload_len;

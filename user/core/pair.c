@@ -16,6 +16,7 @@
 enum {
 	DEFAULT_HELD = 1 << 19,
 	DEFAULT_CONNS = 1 << 16,
+	DEFAULT_PRINTS = 1 << 14,
 	FIRST_TRY = 8, /* segments seen on both sides, to look for the clocks' difference */
 };
 
@@ -24,7 +25,8 @@ int kl_pair_new(const struct kl_pair_config *config, struct kl_pair **ret)
 	struct kl_pair *p;
 
 	*ret = NULL;
-	if (config->tolerance_ns > UINT32_MAX * 100ULL || config->hold_ns > INT64_MAX / 4)
+	if (config->tolerance_ns > UINT32_MAX * 100ULL || config->hold_ns > INT64_MAX / 4 ||
+	    (config->prints & (config->prints - 1)))
 		return -EINVAL;
 	p = calloc(1, sizeof(*p));
 	if (!p)
@@ -40,14 +42,20 @@ int kl_pair_new(const struct kl_pair_config *config, struct kl_pair **ret)
 		p->config.max_held = DEFAULT_HELD;
 	if (!p->config.max_conns)
 		p->config.max_conns = DEFAULT_CONNS;
+	if (!p->config.prints)
+		p->config.prints = DEFAULT_PRINTS;
 	p->try_at = FIRST_TRY;
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
-		p->print[side] = calloc(KL_PAIR_PRINTS, sizeof(*p->print[side]));
-		p->moment[side] = calloc(KL_PAIR_PRINTS, sizeof(*p->moment[side]));
+		p->print[side] = calloc(p->config.prints, sizeof(*p->print[side]));
+		p->moment[side] = calloc(p->config.prints, sizeof(*p->moment[side]));
 		if (!p->print[side] || !p->moment[side]) {
 			kl_pair_free(p);
 			return -ENOMEM;
 		}
+	}
+	if (kl_pair_cover_new(p)) {
+		kl_pair_free(p);
+		return -ENOMEM;
 	}
 	*ret = p;
 	return 0;
@@ -58,6 +66,7 @@ void kl_pair_free(struct kl_pair *p)
 	if (!p)
 		return;
 	kl_pair_hold_free(p);
+	kl_pair_cover_free(p);
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
 		free(p->print[side]);
 		free(p->moment[side]);
@@ -387,6 +396,30 @@ void kl_pair_finish(struct kl_pair *p)
 			(void)kl_pair_cover(p, side, KL_COVER_ENDED, 0, 0);
 	}
 	p->finished = true;
+}
+
+bool kl_pair_oldest(const struct kl_pair *p, uint32_t side, uint64_t *ret_cookie)
+{
+	const struct kl_pair_node *n = p->half[side].head;
+
+	if (n)
+		*ret_cookie = n->cookie;
+	return n != NULL;
+}
+
+bool kl_pair_other_clock(const struct kl_pair *p, uint32_t side, uint64_t time_ns, uint64_t *ret_ns)
+{
+	int64_t at;
+
+	if (!p->track.known)
+		return false;
+	if (side == KL_ACCESS) {
+		*ret_ns = kl_pair_from_access(p, KL_CUCM, (int64_t)time_ns);
+		return true;
+	}
+	at = kl_pair_to_access(p, side, time_ns);
+	*ret_ns = at > 0 ? (uint64_t)at : 0;
+	return true;
 }
 
 void kl_pair_stats(const struct kl_pair *p, struct kl_pair_stats *ret)

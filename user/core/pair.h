@@ -16,8 +16,8 @@
  * connection, and nothing says that the receiver has it by another way.
  *
  * Memory: max_held sightings (about 250 bytes each with their entry) and max_conns connections
- * (about 400 bytes each), allocated as they are needed, and about 4 MiB of tables. Nothing grows
- * with the length of the captures.
+ * (about 400 bytes each), allocated as they are needed, and tables of about 250 bytes for each of
+ * `prints`, which is 4 MiB unless they are set. Nothing grows with the length of the captures.
  *
  * A struct kl_pair owns all of it; what it is fed is copied, what it hands out is a copy.
  */
@@ -40,6 +40,11 @@ struct kl_pair_config {
 	bool complete[KL_SIDES];
 	uint32_t max_held;  /* sightings; 0: 512 Ki */
 	uint32_t max_conns; /* connections of both sides; 0: 64 Ki */
+	/*
+	 * What connections without a partner carried is remembered in so many places, to find one of
+	 * other addresses by it; a power of two. 0: 16 Ki. Few where both sides see the same ones.
+	 */
+	uint32_t prints;
 };
 
 /* A segment seen at a side. What is not known is 0. */
@@ -196,6 +201,13 @@ bool kl_pair_next(struct kl_pair *p, struct kl_paired *ret);
 
 /* Both sides have ended: kl_pair_next() hands out all the rest. */
 void kl_pair_finish(struct kl_pair *p);
+
+/* The oldest sighting of a side that is not handed out: true, and its cookie. */
+bool kl_pair_oldest(const struct kl_pair *p, uint32_t side, uint64_t *ret_cookie);
+
+/* A time of one side by the clock of the other. False: their difference is not known yet. */
+bool kl_pair_other_clock(const struct kl_pair *p, uint32_t side, uint64_t time_ns,
+			 uint64_t *ret_ns);
 
 void kl_pair_clock(const struct kl_pair *p, struct kl_pair_clock *ret);
 /* After kl_pair_finish() and the last kl_pair_next(), `alone` counts every connection. */

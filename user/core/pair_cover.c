@@ -1,8 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* pair_internal.h: what the captures cover */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/pair_internal.h"
+
+enum {
+	ROOM_AT_FIRST = 4
+};
+
+int kl_pair_cover_new(struct kl_pair *p)
+{
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		struct kl_pair_intervals *both[] = { &p->half[side].blank, &p->half[side].drops };
+
+		for (uint32_t i = 0; i < 2; i++) {
+			both[i]->of = calloc(ROOM_AT_FIRST, sizeof(*both[i]->of));
+			if (!both[i]->of)
+				return -ENOMEM;
+			both[i]->room = ROOM_AT_FIRST;
+		}
+	}
+	return 0;
+}
+
+void kl_pair_cover_free(struct kl_pair *p)
+{
+	for (uint32_t side = 0; side < KL_SIDES; side++) {
+		free(p->half[side].blank.of);
+		free(p->half[side].drops.of);
+	}
+}
+
+/* False: no more room is to be had, so that two intervals must become one. */
+static bool has_room(struct kl_pair_intervals *l)
+{
+	struct kl_pair_interval *of;
+
+	if (l->count < l->room)
+		return true;
+	if (l->room == KL_PAIR_INTERVALS)
+		return false;
+	of = reallocarray(l->of, 2 * (size_t)l->room, sizeof(*of));
+	if (!of)
+		return false;
+	l->of = of;
+	l->room *= 2;
+	return true;
+}
 
 static void add(struct kl_pair_intervals *l, uint64_t from_ns, uint64_t to_ns, uint32_t reason)
 {
@@ -18,10 +64,10 @@ static void add(struct kl_pair_intervals *l, uint64_t from_ns, uint64_t to_ns, u
 		new.to_ns = x->to_ns > new.to_ns ? x->to_ns : new.to_ns;
 		new.reason = x->reason > new.reason ? x->reason : new.reason;
 	}
-	if (first == last && l->count == KL_PAIR_INTERVALS) {
+	if (first == last && !has_room(l)) {
 		/* Too many: what lies between the first two is given up as well. */
 		l->of[1].from_ns = l->of[0].from_ns;
-		memmove(&l->of[0], &l->of[1], (KL_PAIR_INTERVALS - 1) * sizeof(l->of[0]));
+		memmove(&l->of[0], &l->of[1], (l->count - 1) * sizeof(l->of[0]));
 		l->count--;
 		first -= first > 0;
 		last = first;

@@ -12,15 +12,27 @@
 #define CHUNK_HEAD 64
 
 enum {
-	CHUNK_ITEMS = 512
+	CHUNK_ITEMS_MIN = 8,
+	CHUNK_ITEMS_MAX = 512
 };
 
-static char *new_chunk(struct kl_pair *p, size_t size)
+/* Who holds little is given little: there may be many of these. */
+static size_t chunk_items(const struct kl_pair *p, size_t size)
 {
-	void *chunk = calloc(1, CHUNK_HEAD + CHUNK_ITEMS * size);
+	size_t items = p->pooled_bytes / (4 * size);
+
+	return items < CHUNK_ITEMS_MIN	 ? CHUNK_ITEMS_MIN
+	       : items > CHUNK_ITEMS_MAX ? CHUNK_ITEMS_MAX
+					 : items;
+}
+
+static char *new_chunk(struct kl_pair *p, size_t items, size_t size)
+{
+	void *chunk = calloc(1, CHUNK_HEAD + items * size);
 
 	if (!chunk)
 		return NULL;
+	p->pooled_bytes += items * size;
 	*(void **)chunk = p->chunks;
 	p->chunks = chunk;
 	return (char *)chunk + CHUNK_HEAD;
@@ -30,8 +42,9 @@ static char *new_chunk(struct kl_pair *p, size_t size)
 	({                                                                                         \
 		__typeof__((p)->free_list) taken = (p)->free_list;                                 \
 		if (!taken) {                                                                      \
-			taken = (void *)new_chunk((p), sizeof(*taken));                            \
-			for (size_t i = 0; taken && i < CHUNK_ITEMS; i++) {                        \
+			size_t items = chunk_items((p), sizeof(*taken));                           \
+			taken = (void *)new_chunk((p), items, sizeof(*taken));                     \
+			for (size_t i = 0; taken && i < items; i++) {                              \
 				taken[i].link = (p)->free_list;                                    \
 				(p)->free_list = &taken[i];                                        \
 			}                                                                          \

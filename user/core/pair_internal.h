@@ -23,14 +23,12 @@
 #define KL_PAIR_EARLY_NS (80 * (int64_t)KL_NS_PER_MS)
 
 enum {
-	KL_PAIR_COPIES = 64, /* of one segment, looked at together */
-	KL_PAIR_PRINTS =
-		1 << 14,	 /* places for what connections without a partner carried, a side */
-	KL_PAIR_VOTES = 4,	 /* candidates for a partner */
-	KL_PAIR_SAMPLES = 32,	 /* pairs of one direction that tell where the clocks stand */
-	KL_PAIR_BINS = 48,	 /* intervals of which the best pairs are kept, for the drift */
-	KL_PAIR_SUSPECTS = 8,	 /* pairs that may tell of a step of a clock */
-	KL_PAIR_INTERVALS = 512, /* gaps and drops of a side */
+	KL_PAIR_COPIES = 64,	   /* of one segment, looked at together */
+	KL_PAIR_VOTES = 4,	   /* candidates for a partner */
+	KL_PAIR_SAMPLES = 32,	   /* pairs of one direction that tell where the clocks stand */
+	KL_PAIR_BINS = 48,	   /* intervals of which the best pairs are kept, for the drift */
+	KL_PAIR_SUSPECTS = 8,	   /* pairs that may tell of a step of a clock */
+	KL_PAIR_INTERVALS = 512,   /* gaps and drops of a side, at most */
 	KL_PAIR_INCARNATIONS = 16, /* connections of the same addresses, held at a time */
 };
 
@@ -150,8 +148,8 @@ struct kl_pair_interval {
 
 /* Apart from each other, in order. */
 struct kl_pair_intervals {
-	struct kl_pair_interval of[KL_PAIR_INTERVALS];
-	uint32_t count;
+	struct kl_pair_interval *of;
+	uint32_t count, room;
 };
 
 /* One side. */
@@ -219,7 +217,8 @@ struct kl_pair {
 	struct kl_pair_node *free_nodes;
 	struct kl_pair_entry *free_entries;
 	struct kl_pair_conn *free_conns;
-	void *chunks; /* a list of all that the pools are made of */
+	void *chunks;	     /* a list of all that the pools are made of */
+	size_t pooled_bytes; /* in it */
 	struct kl_pair_print *print[KL_SIDES];
 	struct kl_pair_print *moment[KL_SIDES];
 	struct kl_pair_sample hint[256]; /* pairs of connections that are not linked yet */
@@ -290,6 +289,9 @@ int kl_pair_seek_partner(struct kl_pair *p, struct kl_pair_node *n);
 int kl_pair_seek_by_time(struct kl_pair *p, struct kl_pair_node *n);
 
 /* pair_cover.c */
+/* -ENOMEM */
+int kl_pair_cover_new(struct kl_pair *p);
+void kl_pair_cover_free(struct kl_pair *p);
 void kl_pair_cover_add(struct kl_pair *p, uint32_t side, uint64_t from_ns, uint64_t to_ns,
 		       uint32_t reason);
 /*

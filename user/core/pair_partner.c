@@ -244,14 +244,16 @@ static int seek_same_ends(struct kl_pair *p, struct kl_pair_node *n)
 
 /* ---- other addresses ---- */
 
-static struct kl_pair_print *place(struct kl_pair_print *table, uint64_t key)
+static struct kl_pair_print *place(const struct kl_pair *p, struct kl_pair_print *table,
+				   uint64_t key)
 {
-	return &table[(key ^ key >> 32) & (KL_PAIR_PRINTS - 1)];
+	return &table[(key ^ key >> 32) & (p->config.prints - 1)];
 }
 
-static void print(struct kl_pair_print *table, uint64_t key, const struct kl_pair_node *n)
+static void print(const struct kl_pair *p, struct kl_pair_print *table, uint64_t key,
+		  const struct kl_pair_node *n)
 {
-	struct kl_pair_print *x = place(table, key);
+	struct kl_pair_print *x = place(p, table, key);
 	bool same = x->key == key && x->conn && x->conn->id == x->conn_id;
 
 	if (same && x->conn != n->conn) {
@@ -270,9 +272,10 @@ static void print(struct kl_pair_print *table, uint64_t key, const struct kl_pai
 				     .has_ack = n->flags & KL_ACK };
 }
 
-static const struct kl_pair_print *printed(struct kl_pair_print *table, uint64_t key)
+static const struct kl_pair_print *printed(const struct kl_pair *p, struct kl_pair_print *table,
+					   uint64_t key)
 {
-	const struct kl_pair_print *x = place(table, key);
+	const struct kl_pair_print *x = place(p, table, key);
 
 	if (x->key != key || !x->conn || x->shared || x->conn->id != x->conn_id || x->conn->partner)
 		return NULL;
@@ -305,8 +308,8 @@ static int seek_numbers(struct kl_pair *p, struct kl_pair_node *n, bool *ret_fou
 	const struct kl_pair_print *x;
 	struct numbers other;
 
-	print(p->print[n->side], numbers, n);
-	x = printed(p->print[n->side ^ 1], numbers);
+	print(p, p->print[n->side], numbers, n);
+	x = printed(p, p->print[n->side ^ 1], numbers);
 	*ret_found = x != NULL;
 	if (!x)
 		return 0;
@@ -325,11 +328,11 @@ static int seek_other_ends(struct kl_pair *p, struct kl_pair_node *n)
 	if (says_nothing(n))
 		return 0;
 	if (n->mark)
-		print(p->print[n->side], n->mark ^ n->direction, n);
+		print(p, p->print[n->side], n->mark ^ n->direction, n);
 	r = seek_numbers(p, n, &found);
 	if (r || found)
 		return r;
-	x = n->mark ? printed(p->print[n->side ^ 1], n->mark ^ n->direction) : NULL;
+	x = n->mark ? printed(p, p->print[n->side ^ 1], n->mark ^ n->direction) : NULL;
 	if (!x)
 		return 0;
 	hint(p, n, x->time_ns);
@@ -413,7 +416,7 @@ static const struct kl_pair_print *only_one(const struct kl_pair *p, uint32_t si
 
 	for (int64_t i = slot - 1; i <= slot + 1; i++) {
 		uint64_t k = kl_mix(key, (uint64_t)i);
-		const struct kl_pair_print *x = place(p->moment[side], k);
+		const struct kl_pair_print *x = place(p, p->moment[side], k);
 
 		if (x->key != k || !x->conn || x->conn->id != x->conn_id || x->conn->partner)
 			continue;
@@ -432,7 +435,7 @@ static int seek_same_moment(struct kl_pair *p, struct kl_pair_node *n)
 	const struct kl_pair_print *mine, *theirs;
 	struct numbers other;
 
-	print(p->moment[n->side], kl_mix(key, (uint64_t)slot), n);
+	print(p, p->moment[n->side], kl_mix(key, (uint64_t)slot), n);
 	theirs = only_one(p, n->side ^ 1, key, slot);
 	mine = only_one(p, n->side, key, slot);
 	if (!theirs || !mine || mine->conn != n->conn)

@@ -529,7 +529,7 @@ void kl_sessions_gap(struct kl_sessions *s, uint64_t now_ns)
 
 static bool is_seen(const struct kl_flow *f)
 {
-	return f->seen[KL_ACCESS] || f->seen[KL_CUCM];
+	return kl_flow_is_seen(f, KL_ACCESS) || kl_flow_is_seen(f, KL_CUCM);
 }
 
 static bool is_one_way(const struct kl_conn *conn)

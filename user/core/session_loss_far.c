@@ -26,6 +26,8 @@ enum {
 bool kl_loss_is_doubted(const struct kl_sessions *s, const struct kl_node *n,
 			const struct kl_story *story)
 {
+	if (s->config.mirrored && story->where == kl_where_before(story->direction))
+		return true;
 	return n->gap_ns || (s->config.doubts && s->config.doubts(story, s->config.arg));
 }
 
@@ -139,6 +141,15 @@ static void add_copy(const struct kl_sessions *s, const struct kl_node *n, struc
 	ep->acked_before |= kl_is_acked_already(e);
 }
 
+/*
+ * Sooner than any timeout, and without an IP ID that tells the two apart: as likely the same packet
+ * once more, delayed behind a bond or a mirror port. From that nothing follows.
+ */
+static bool may_be_duplicate(const struct kl_event *e)
+{
+	return !e->id && e->gap_ns && e->gap_ns < KL_TIMEOUT_MIN_NS;
+}
+
 void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct kl_event *e)
 {
 	struct kl_flow_story *f = &n->flow[e->direction & 1];
@@ -147,6 +158,8 @@ void kl_loss_further_copy(struct kl_sessions *s, struct kl_node *n, const struct
 	n->session.retransmissions[e->direction & 1]++;
 	f->again_ns = e->time_ns;
 	tell_retransmission(s, n, e);
+	if (!ep && may_be_duplicate(e))
+		return;
 	if (!ep)
 		ep = start_episode(s, n, e);
 	add_copy(s, n, ep, e);

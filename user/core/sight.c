@@ -21,6 +21,8 @@ struct stream {
 	uint32_t end_seq;  /* behind the last segment in order */
 	uint32_t last_seq; /* of that segment, and where in it a message began */
 	uint32_t last_start;
+	uint32_t joined_end; /* behind the last keepalive or answer */
+	bool has_joined, joined_acked;
 	bool in_step; /* next_seq is known */
 	bool has_end;
 	uint32_t part_len; /* SIP: what there is of a message that goes on */
@@ -130,7 +132,7 @@ static uint32_t orient(const struct kl_segment *segment, bool ambiguous, uint32_
 
 /* ---- Hashes of what is in a segment ---- */
 
-static uint64_t hash_bytes(uint64_t seed, const uint8_t *bytes, size_t len)
+uint64_t kl_sight_hash(uint64_t seed, const uint8_t *bytes, size_t len)
 {
 	uint64_t h = kl_mix(seed, len), word;
 
@@ -185,8 +187,8 @@ static uint64_t hash_call(uint64_t seed, const uint8_t *payload, size_t have)
 
 	if (!id || !cseq || !id_len || !cseq_len)
 		return 0;
-	h = hash_bytes(seed, (const uint8_t *)id, id_len);
-	return hash_bytes(h, (const uint8_t *)cseq, cseq_len);
+	h = kl_sight_hash(seed, (const uint8_t *)id, id_len);
+	return kl_sight_hash(h, (const uint8_t *)cseq, cseq_len);
 }
 
 /* ---- Messages over several segments ---- */
@@ -305,7 +307,7 @@ static void read_payload(struct kl_sighter *s, struct conn *c, const struct kl_s
 	}
 	ret->unclassified = in->have < segment->payload_len && out->kind == KL_OTHER;
 	if (in->have == segment->payload_len)
-		out->content = hash_bytes(s->config.seed, in->payload, in->have);
+		out->content = kl_sight_hash(s->config.seed, in->payload, in->have);
 	if (ret->service == KL_SIP) {
 		out->call = hash_call(s->config.seed, in->payload, in->have);
 		read_sip(c, in, ret);
@@ -313,8 +315,31 @@ static void read_payload(struct kl_sighter *s, struct conn *c, const struct kl_s
 		kl_read_message(in->payload + start, in->have - start, &ret->message);
 	}
 	if (ret->message.device[0])
-		out->device = hash_bytes(s->config.seed, (const uint8_t *)ret->message.device,
-					 strlen(ret->message.device));
+		out->device = kl_sight_hash(s->config.seed, (const uint8_t *)ret->message.device,
+					    strlen(ret->message.device));
+}
+
+static void see_acknowledgement(struct conn *c, struct kl_sight *ret)
+{
+	const struct kl_sighted *s = &ret->sighted;
+	struct stream *st = &c->stream[s->direction], *peer = &c->stream[s->direction ^ 1];
+
+	if (kl_kind_is_joined(s->kind) && s->payload_len > 1) {
+		st->joined_end = s->seq + s->payload_len;
+		st->has_joined = true;
+		st->joined_acked = false;
+	}
+	if ((s->flags & (KL_ACK | KL_RST)) != KL_ACK || !peer->has_joined ||
+	    kl_seq_before(s->ack, peer->joined_end))
+		return;
+	ret->acknowledges = !peer->joined_acked || s->ack == peer->joined_end;
+	peer->joined_acked = true;
+}
+
+bool kl_sight_matters(const struct kl_sight *s)
+{
+	return kl_kind_is_joined(s->sighted.kind) || s->acknowledges || s->sighted.fragment ||
+	       (s->sighted.flags & (KL_SYN | KL_FIN | KL_RST));
 }
 
 int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct kl_sight *ret)
@@ -360,5 +385,6 @@ int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct
 	kl_flow_see(&c->conn, &at, segment);
 	if (segment->payload_len > 1)
 		read_payload(s, c, in, ret);
+	see_acknowledgement(c, ret);
 	return 0;
 }

@@ -40,6 +40,9 @@ struct kl_sight {
 	uint32_t tells;		   /* enum kl_tells; where it tells something: */
 	struct kl_message message;
 	bool unclassified; /* cut too short to tell what is in it */
+	/* It acknowledges the last keepalive or answer of the other direction, as the first to do so,
+	 * or just that. */
+	bool acknowledges;
 };
 
 int kl_sighter_new(const struct kl_sighter_config *config, struct kl_sighter **ret);
@@ -53,3 +56,12 @@ static inline void kl_sighter_freep(struct kl_sighter **s)
 int kl_sighter_see(struct kl_sighter *s, const struct kl_sight_input *in, struct kl_sight *ret);
 
 uint64_t kl_sighter_evicted(const struct kl_sighter *s);
+
+/*
+ * Does it say anything of a keepalive or an answer: is it one, or does it acknowledge one, or begin
+ * or end its connection? Of the rest nobody elsewhere has to know.
+ */
+bool kl_sight_matters(const struct kl_sight *s);
+
+/* How a sighting's contents are hashed; never 0. */
+uint64_t kl_sight_hash(uint64_t seed, const uint8_t *bytes, size_t len);

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "core/diagnosis.h"
-#include "history/bytes.h"
+#include "util/bytes.h"
 
 enum {
 	KL_COPIES_KEPT = 8192,	  /* of a stretch, beside those that were lost */

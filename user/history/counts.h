@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/session.h"
-#include "history/bytes.h"
+#include "util/bytes.h"
 
 enum {
 	KL_SESSION_COUNTS = 19,

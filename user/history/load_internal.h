@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "history/bytes.h"
+#include "util/bytes.h"
 #include "history/load.h"
 
 struct kl_load_session {

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "history/bytes.h"
+#include "util/bytes.h"
 
 enum kl_row {
 	KL_ROW_RUN,

@@ -5,7 +5,6 @@
 #include <bpf/libbpf.h>
 #include <kaloss/conns.h>
 #include <kaloss/macs.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,42 +12,11 @@
 #include <time.h>
 
 #include "source/live_state.h"
+#include "source/loading.h"
 #include "source/ports.h"
-#include "source/privilege.h"
 #include "util/cleanup.h"
 
-/* ---- What libbpf has to say ---- */
-
-static char libbpf_complaint[256];
-
-static int keep_complaint(enum libbpf_print_level level, const char *format, va_list args)
-{
-	if (level == LIBBPF_WARN && !libbpf_complaint[0]) {
-		vsnprintf(libbpf_complaint, sizeof(libbpf_complaint), format, args);
-		libbpf_complaint[strcspn(libbpf_complaint, "\n")] = '\0';
-	}
-	return 0;
-}
-
-static int check_privileges(struct kl_error *err)
-{
-	char missing[64];
-
-	if (kl_missing_capabilities(missing, sizeof(missing)))
-		return kl_fail(err, -EPERM, "missing privilege: %s (run it as root)", missing);
-	return 0;
-}
-
 /* ---- Loading ---- */
-
-static uint32_t round_up_pow2(uint32_t v)
-{
-	uint32_t p = 1;
-
-	while (p < v && p < 1U << 31)
-		p <<= 1;
-	return p;
-}
 
 /*
  * The kernel proves each program anew at each start, which takes most of the start's time: those
@@ -82,19 +50,18 @@ static __u32 tick_ns(void)
  * with more than it holds. */
 static uint32_t mac_buckets(const struct kl_live_config *config)
 {
-	return round_up_pow2(config->connections / (KL_MAC_WAYS / 2));
+	return kl_round_up_pow2(config->connections / (KL_MAC_WAYS / 2));
 }
 
 static uint32_t conn_buckets(const struct kl_live_config *config)
 {
-	return round_up_pow2(
+	return kl_round_up_pow2(
 		config->connections > 2 * KL_CONN_LOAD ? config->connections / KL_CONN_LOAD : 2);
 }
 
 static int load(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
-	uint32_t buckets = round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
-	uint32_t ring = round_up_pow2(config->ring_bytes);
+	uint32_t buckets = kl_round_up_pow2((config->join_entries + KL_WAYS - 1) / KL_WAYS);
 	struct kl_settings settings = {
 		.deadline_ns = config->deadline_ns,
 		.bucket_mask = buckets - 1,
@@ -104,7 +71,6 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 		.tick_ns = tick_ns(),
 	};
 	uint32_t macs = config->no_idle ? 1 : mac_buckets(config);
-	long page = sysconf(_SC_PAGESIZE);
 	int r;
 
 	settings.mac_mask = macs - 1;
@@ -125,15 +91,14 @@ static int load(struct kl_live *l, const struct kl_live_config *config, struct k
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_conn_free, config->connections)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_conn_index, settings.conn_mask + 1)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_join, buckets)) ||
-	    (r = bpf_map__set_max_entries(l->skel->maps.kl_events,
-					  ring < page ? (uint32_t)page : ring)) ||
+	    (r = bpf_map__set_max_entries(l->skel->maps.kl_events, kl_ring_bytes(config))) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_macs, macs)) ||
 	    (r = bpf_map__set_max_entries(l->skel->maps.kl_nat, config->nat ? 8192 : 64)))
 		return kl_fail(err, r, "BPF map sizes: %s", strerror(-r));
 	r = kaloss_bpf__load(l->skel);
 	if (r)
 		return kl_fail(err, r, "the kernel does not take the BPF programs: %s (%s)",
-			       strerror(-r), libbpf_complaint);
+			       strerror(-r), kl_first_complaint());
 	if (!l->skel->bss)
 		return kl_fail(err, -EOPNOTSUPP, "the kernel does not map the programs' variables");
 	return 0;
@@ -195,24 +160,65 @@ static int open_rings(struct kl_live *l, const struct kl_live_config *config, st
 	return 0;
 }
 
+/* ---- Which program goes where ---- */
+
+static int program_fd(void *arg, enum kl_side side, bool xdp, bool egress)
+{
+	const struct kl_live *l = arg;
+	const struct kaloss_bpf *s = !xdp && !egress && l->late ? l->late : l->skel;
+	const struct bpf_program *p;
+
+	if (xdp)
+		p = side == KL_ACCESS ? s->progs.kaloss_xdp_acc : s->progs.kaloss_xdp_cucm;
+	else if (egress)
+		p = side == KL_ACCESS ? s->progs.kaloss_out_acc : s->progs.kaloss_out_cucm;
+	else
+		p = side == KL_ACCESS ? s->progs.kaloss_in_acc : s->progs.kaloss_in_cucm;
+	return bpf_program__fd(p);
+}
+
+/*
+ * While it runs an interface may come back where XDP does not go any more. Nobody loaded the
+ * programs for tc then: they are loaded now, on the same maps.
+ */
+static int load_tc_ingress(void *arg)
+{
+	struct kl_live *l = arg;
+	struct kaloss_bpf *late;
+	struct bpf_program *p;
+	struct bpf_map *map;
+	int r = 0;
+
+	late = kaloss_bpf__open();
+	if (!late)
+		return -errno;
+	bpf_object__for_each_program(p, late->obj) bpf_program__set_autoload(
+		p, p == late->progs.kaloss_in_acc || p == late->progs.kaloss_in_cucm);
+	bpf_object__for_each_map(map, late->obj)
+	{
+		const struct bpf_map *same = bpf_object__find_map_by_name(l->skel->obj,
+									  bpf_map__name(map));
+
+		if (!r)
+			r = bpf_map__reuse_fd(map, bpf_map__fd(same));
+	}
+	if (!r)
+		r = kaloss_bpf__load(late);
+	if (r)
+		kaloss_bpf__destroy(late);
+	else
+		l->late = late;
+	return r;
+}
+
 /* ---- From start to end ---- */
 
 static int open_all(struct kl_live *l, const struct kl_live_config *config, struct kl_error *err)
 {
-	int r = check_privileges(err);
+	int r = kl_check_privileges(err) ?: kl_find_interfaces(config, err);
 
 	if (r)
 		return r;
-	for (int side = 0; side < KL_SIDES; side++) {
-		for (size_t i = 0; i < config->interface_count[side]; i++) {
-			const char *name = config->interfaces[side][i];
-			unsigned ifindex = if_nametoindex(name);
-
-			if (!ifindex)
-				return kl_fail(err, -ENODEV, "%s: no such interface", name);
-			kl_clear_stale_filters(ifindex);
-		}
-	}
 	if ((r = load(l, config, err)) || (r = map_memory(l, err)) ||
 	    (r = open_rings(l, config, err)))
 		return r;
@@ -221,7 +227,7 @@ static int open_all(struct kl_live *l, const struct kl_live_config *config, stru
 		if (l->stats_fd < 0)
 			return kl_fail(err, l->stats_fd, "--self-cost: %s", strerror(-l->stats_fd));
 	}
-	return kl_live_attach_all(l, err);
+	return kl_attach_all(&l->attach, err);
 }
 
 static int try_open(const struct kl_live_config *config, bool needs_tc, struct kl_live **ret,
@@ -233,11 +239,16 @@ static int try_open(const struct kl_live_config *config, bool needs_tc, struct k
 	if (!l)
 		return kl_fail(err, -ENOMEM, "out of memory");
 	l->stats_fd = -1;
-	l->promisc_fd = -1;
+	l->attach = (struct kl_attach){
+		.config = config,
+		.program_fd = program_fd,
+		.load_tc_ingress = load_tc_ingress,
+		.arg = l,
+		.promisc_fd = -1,
+	};
 	l->needs_tc = needs_tc;
 	l->config = config;
-	libbpf_complaint[0] = '\0';
-	libbpf_set_print(keep_complaint);
+	kl_complaints_start();
 	r = open_all(l, config, err);
 	if (r) {
 		kl_live_close(l);
@@ -258,12 +269,9 @@ void kl_live_close(struct kl_live *l)
 {
 	if (!l)
 		return;
-	while (l->hook_count)
-		kl_detach(&l->attachments[--l->hook_count]);
+	kl_attach_done(&l->attach);
 	if (l->stats_fd >= 0)
 		close(l->stats_fd);
-	if (l->promisc_fd >= 0)
-		close(l->promisc_fd);
 	ring_buffer__free(l->ring);
 	ring_buffer__free(l->arp_ring);
 	if (l->sweep)
@@ -281,6 +289,21 @@ void kl_live_close(struct kl_live *l)
 
 const struct kl_hook *kl_live_hooks(const struct kl_live *l, size_t *ret_count)
 {
-	*ret_count = l->hook_count;
-	return l->hooks;
+	*ret_count = l->attach.hook_count;
+	return l->attach.hooks;
+}
+
+int kl_live_mend(struct kl_live *l, uint64_t now_ns, kl_hook_handler handler, void *arg)
+{
+	return kl_attach_mend(&l->attach, now_ns, handler, arg);
+}
+
+size_t kl_live_missing(const struct kl_live *l)
+{
+	return kl_attach_missing(&l->attach);
+}
+
+void kl_live_gone(struct kl_live *l, unsigned ifindex)
+{
+	kl_attach_gone(&l->attach, ifindex);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files live*.c share, and nobody else includes: live.c loads and takes down,
- * live_attach.c attaches, live_read.c is all that goes on in between, live_conns.c the table of
- * connections.
+ * What the files live*.c share, and nobody else includes: live.c loads and takes down, live_read.c is
+ * all that goes on in between, live_conns.c the table of connections. (attach.c attaches.)
  */
 #pragma once
 
@@ -10,25 +9,13 @@
 #include <kaloss/conns.h>
 
 #include "kaloss.skel.h"
-#include "source/hooks.h"
+#include "source/attach.h"
 #include "source/live.h"
-
-enum {
-	HOOKS_MAX = KL_SIDES * KL_INTERFACES_MAX * 2
-};
 
 /* Connections that were forgotten, whose places are not given back yet. */
 struct kl_forgotten {
 	__u32 *numbers;
 	size_t count, room;
-};
-
-/* An interface that is not watched at the moment, or not whole. */
-struct kl_outage {
-	uint64_t next_ns;  /* not tried before that */
-	uint64_t pause_ns; /* between two tries */
-	bool out;
-	char why[256]; /* as it was told last */
 };
 
 struct kl_live {
@@ -40,17 +27,12 @@ struct kl_live {
 	struct kl_conn_bucket *conn_index; /* mapped */
 	size_t conn_buckets;
 	struct kl_forgotten forgotten[2]; /* since the last sweep, and before it */
-	struct kl_hook hooks[HOOKS_MAX];
-	struct kl_attachment attachments[HOOKS_MAX]; /* of hooks[], by index */
-	size_t hook_count;
-	struct kl_outage outages[KL_SIDES][KL_INTERFACES_MAX]; /* by the config's interfaces */
+	struct kl_attach attach;
 	int cpus;
 	bool needs_tc; /* XDP did not go somewhere: the tc programs for ingress are needed */
-	bool running;  /* all were attached once */
 	struct kaloss_bpf
-		*late;	/* the tc programs for ingress, where they were needed later; or NULL */
-	int stats_fd;	/* -1: the kernel does not measure the programs for us */
-	int promisc_fd; /* holds mirror ports in promiscuous mode; -1: none */
+		*late; /* the tc programs for ingress, where they were needed later; or NULL */
+	int stats_fd;  /* -1: the kernel does not measure the programs for us */
 	struct kl_counters *per_cpu_counters;
 	struct kl_maxima *per_cpu_maxima;
 	kl_event_handler event_handler; /* during kl_live_events() */
@@ -61,5 +43,3 @@ struct kl_live {
 
 /* Gives the places of those connections back that were forgotten before the last call. */
 void kl_live_release_forgotten(struct kl_live *l);
-
-int kl_live_attach_all(struct kl_live *l, struct kl_error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "history/bytes.h"
+#include "util/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>

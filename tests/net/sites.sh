@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Many hosts: agents in two branches and a data centre, a NATS server with JetStream, two joiners, real
+# drops between the taps. One joiner is killed, the server is started again, a branch is cut off for a
+# while, and clocks differ by an hour: what the stream of records says in the end is what the packet
+# filter counted, each loss once.
+set -u
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/lab/sites.sh
+. "$ROOT/tests/lab/sites.sh"
+
+command -v nats-server >/dev/null || {
+  echo "SKIP: needs nats-server"
+  exit 77
+}
+SITES_WORK=$WORK
+TIMES=(--tolerance 500ms --hold 4s --lease 3s --linger 20s --warm-up 1m --patience 2m --interval 2s
+  --partitions 0-3)
+AGENT=(--partitions 4)
+
+sites_up || exit 1
+keep_trap
+for branch in north south; do
+  sites_drop "${branch}_keepalives" ${branch:0:1}0 to_cucm 9
+  sites_drop "${branch}_answers" ${branch:0:1}0 to_phone 11
+done
+
+sites_nats || fail "the NATS server did not start"
+sites_joiner one "${TIMES[@]}" || fail "joiner one did not start"
+sites_joiner two "${TIMES[@]}" || fail "joiner two did not start"
+echo "3600 0" >"$WORK/clock"
+sites_agent north access acc0 "${AGENT[@]}"
+SITES_PRELOAD="LD_PRELOAD=$BUILD/tests/faults/clock.so KALOSS_CLOCK=$WORK/clock" \
+  sites_agent south access acc0 "${AGENT[@]}"
+# (What libnats waits for must not be an hour away: an agent's clock stays as it started.)
+lab_wait_for "$WORK/agent-south.log" connected 20
+echo "0 0" >"$WORK/clock"
+sites_agent centre cucm cucm0 "${AGENT[@]}"
+for ns in north south centre; do
+  lab_wait_for "$WORK/agent-$ns.log" 'XDP\|tcx\|clsact' 20 || fail "agent $ns: $(cat "$WORK/agent-$ns.log")"
+done
+
+lab_bg server "$WORK/server" "$LAB_BIN/sccp-server" --port 2000
+lab_wait_for "$WORK/server" ready || fail "the call server did not start"
+for n in 1 2; do
+  branch=$([ $n = 1 ] && echo north || echo south)
+  lab_bg "${branch}_phones" "$WORK/phones-$branch" "$LAB_BIN/sccp-phones" --server "$SITES_SERVER" \
+    --bind "10.1$n.0.2,10.1$n.0.3,10.1$n.0.4,10.1$n.0.5" --port 2000 --phones 20 --period 500 \
+    --duration 24000
+  SITES_PID[phones_$branch]=$LAB_LAST_PID
+done
+sleep 7
+for joiner in one two; do
+  expect "joiner $joiner: partitions that it has taken" "$(grep -c ': taken' "$WORK/join-$joiner.log")" -gt 0
+done
+kill -KILL "${SITES_PID[one]}"
+wait "${SITES_PID[one]}" 2>/dev/null
+sleep 5
+# A branch is cut off from the server of messages, though not from the call server.
+lab_in north ip route add blackhole 10.99.0.1/32
+sleep 3
+lab_stop "${SITES_PID[nats]}" 5
+sleep 1
+sites_nats || fail "the NATS server did not start again"
+sleep 3
+lab_in north ip route del blackhole 10.99.0.1/32
+wait "${SITES_PID[phones_north]}" || fail "phones: $(cat "$WORK/phones-north")"
+wait "${SITES_PID[phones_south]}" || fail "phones: $(cat "$WORK/phones-south")"
+
+truth=0
+for branch in north south; do
+  for what in keepalives answers; do
+    truth=$((truth + $(lab_dropped wan "${branch}_$what")))
+  done
+done
+expect "drops to be found" "$truth" -gt 50
+sites_wait_for_losses "$truth" 60
+sleep 5 # for more than there should be
+for pid in one two; do
+  [ ! -d "/proc/${SITES_PID[$pid]}" ] || lab_stop "${SITES_PID[$pid]}" 15
+done
+sites_records "$WORK/records"
+
+losses() { jq -s "[.[] | select(.type == \"loss\" and .site == \"$1\" and .direction == \"$2\")] | length" "$WORK/records"; }
+for branch in north south; do
+  expect "$branch: keepalives lost" "$(losses $branch to_cucm)" -eq "$(lab_dropped wan "${branch}_keepalives")"
+  expect "$branch: answers lost" "$(losses $branch to_phone)" -eq "$(lab_dropped wan "${branch}_answers")"
+done
+expect "each id once" "$(jq -r .id "$WORK/records" | sort | uniq -d | wc -l)" -eq 0
+ticks() { jq -s "[.[] | select(.type == \"tick\") | $1] | add" "$WORK/records"; }
+expect "ticks add up to as many losses" \
+  "$(ticks '.to_cucm.lost_between + .to_phone.lost_between')" -eq "$truth"
+expect "nothing is unpaired" "$(ticks .integrity.unpaired)" -eq 0
+seen() { echo $(($(lab_dropped wan "north_$1_seen") + $(lab_dropped wan "south_$1_seen"))); }
+expect "keepalives sent" "$(ticks '.by_kind.sccp_keepalive.to_cucm.sent // 0')" -eq "$(seen keepalives)"
+expect "answers sent" "$(ticks '.by_kind.sccp_keepalive_ack.to_phone.sent // 0')" -eq "$(seen answers)"
+expect "gaps in what agents covered" "$(jq -s '[.[] | select(.type == "gap")] | length' "$WORK/records")" -eq 0
+if said=$("$ROOT/tests/net/check_records.py" "$ROOT/docs/records.schema.json" "$WORK/records"); then
+  pass "records as in the schema: $said"
+else
+  fail "records differ from the schema: $said"
+fi
+finish_tests
