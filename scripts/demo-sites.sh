@@ -93,7 +93,9 @@ for branch in north south; do
     got=$(jq -s "[.[] | select(.type == \"loss\" and .site == \"$branch\" and .direction == \"$way\")] |
       length" "$SITES_WORK/records")
     verdict=equal
-    [ "$dropped" -eq "$got" ] && [ "$dropped" -gt 0 ] || { verdict=DIFFERENT; status=1; }
+    if [ "$dropped" -ne "$got" ] || [ "$dropped" -eq 0 ]; then
+      verdict=DIFFERENT status=1
+    fi
     printf '%-8s %-12s %10s %10s   %s\n' "$branch" "$what" "$dropped" "$got" "$verdict"
   done
 done

@@ -11,6 +11,7 @@
 
 SITES_NATS=nats://10.99.0.1:4222
 SITES_SERVER=10.2.0.10
+declare -ga SITES_ENV=()
 declare -gA SITES_PID=() # of agents, joiners, the NATS server
 
 # _sites_branch NAME NUMBER: phones 10.1NUMBER.0.2 to 5.
@@ -53,11 +54,11 @@ sites_nats() {
   lab_wait_for "$SITES_WORK/nats.log" 'Server is ready' 20
 }
 
-# sites_agent NS SIDE IF [OPTION…]: SITES_PRELOAD is preloaded, where it is set.
+# sites_agent NS SIDE IF [OPTION…]: in the environment SITES_ENV, where it is set.
 sites_agent() {
   local ns=$1 side=$2 if=$3
   shift 3
-  lab_bg "$ns" "$SITES_WORK/agent-$ns.log" env ${SITES_PRELOAD:-} "$KALOSS" agent --side "$side" \
+  lab_bg "$ns" "$SITES_WORK/agent-$ns.log" env "${SITES_ENV[@]}" "$KALOSS" agent --side "$side" \
     --interface "$if" --site "$ns" --agent "$ns-1" --nats "$SITES_NATS" --batch 500ms "$@"
   SITES_PID[$ns]=$LAB_LAST_PID
 }

@@ -13,6 +13,7 @@ URLS=nats://127.0.0.1:4222,nats://127.0.0.1:4223,nats://127.0.0.1:4224
 SECONDS_OF_LOAD=36 PHONES=240 PERIOD_MS=1000 LOSS=0.03 PARTITIONS=4
 declare -A NODE JOINER
 
+# shellcheck disable=SC2034
 LAB_OWNER=$BASHPID
 _lab_netns wan || exit 1
 keep_trap

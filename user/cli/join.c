@@ -125,29 +125,30 @@ static void name_stream(struct kl_join *j, const char *what, char ret[KL_JOIN_NA
 }
 
 static int make_stream(struct kl_join *j, const char *name, const char *what,
-		       struct kl_broker_stream *stream, struct kl_error *err)
+		       const struct kl_broker_stream *like, struct kl_error *err)
 {
+	struct kl_broker_stream stream = *like;
 	char subject[KL_SUBJECT_SIZE];
 
 	snprintf(subject, sizeof(subject), "%s.v1.%s.>", j->o->sites.prefix, what);
-	stream->name = name;
-	stream->subjects[0] = subject;
-	stream->replicas = j->o->join.replicas;
-	return kl_broker_make_stream(j->broker, stream, err);
+	stream.name = name;
+	stream.subjects[0] = subject;
+	stream.replicas = j->o->join.replicas;
+	return kl_broker_make_stream(j->broker, &stream, err);
 }
 
 static int make_streams(struct kl_join *j, struct kl_error *err)
 {
-	struct kl_broker_stream seg = { .max_age_ns = KEEP_BATCHES_NS,
-					.max_bytes = j->o->join.stream_max_bytes,
-					.duplicates_ns = DUPLICATES_NS };
-	struct kl_broker_stream own = { .max_per_subject = 1 };
-	struct kl_broker_stream rec = { .max_age_ns = KEEP_RECORDS_NS,
-					.max_bytes = j->o->join.stream_max_bytes,
-					.duplicates_ns = DUPLICATES_NS };
-	struct kl_broker_stream beat = { .max_age_ns = KEEP_BEATS_NS,
-					 .max_per_subject = 1,
-					 .in_memory = true };
+	const struct kl_broker_stream seg = { .max_age_ns = KEEP_BATCHES_NS,
+					      .max_bytes = j->o->join.stream_max_bytes,
+					      .duplicates_ns = DUPLICATES_NS };
+	const struct kl_broker_stream own = { .max_per_subject = 1 };
+	const struct kl_broker_stream rec = { .max_age_ns = KEEP_RECORDS_NS,
+					      .max_bytes = j->o->join.stream_max_bytes,
+					      .duplicates_ns = DUPLICATES_NS };
+	const struct kl_broker_stream beat = { .max_age_ns = KEEP_BEATS_NS,
+					       .max_per_subject = 1,
+					       .in_memory = true };
 
 	return make_stream(j, j->stream_own, "own", &own, err)
 		       ?: make_stream(j, j->stream_rec, "rec", &rec, err)

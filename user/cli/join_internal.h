@@ -38,7 +38,8 @@ struct kl_join_partition {
 	struct kl_join_state state;	    /* committed, and what is fresh */
 	struct kl_join_outs fresh;	    /* not committed yet */
 	struct kl_site_counts fresh_counts; /* of all sites */
-	char *unsure; /* a write of which it is not known whether it arrived */
+	size_t record_bytes; /* of the last record, without what is to be published */
+	char *unsure;	     /* a write of which it is not known whether it arrived */
 	uint64_t committed_ns, ticked_ns, tick_realtime_ns;
 	bool dirty; /* there is something to commit */
 	struct kl_sites *sites;

@@ -20,6 +20,17 @@ enum {
 
 /* ---- what the join settles ---- */
 
+/* How much may be published with the next commit, beside what its record has of each site. */
+static size_t out_room(const struct kl_join_partition *p)
+{
+	size_t taken = p->record_bytes + KL_JOIN_OUT_BYTES_MIN;
+
+	if (taken + KL_JOIN_OUT_BYTES_MIN > KL_JOIN_RECORD_BYTES)
+		return KL_JOIN_OUT_BYTES_MIN;
+	return KL_JOIN_RECORD_BYTES - taken < KL_JOIN_OUT_BYTES ? KL_JOIN_RECORD_BYTES - taken
+								: KL_JOIN_OUT_BYTES;
+}
+
 static int take_settled(const struct kl_site_settled *s, void *arg)
 {
 	struct kl_join_partition *p = arg;
@@ -33,7 +44,7 @@ static int take_settled(const struct kl_site_settled *s, void *arg)
 	p->dirty = true;
 	if (s->paired.fate != KL_PAIR_LOST)
 		return 0;
-	if (p->fresh.bytes < KL_JOIN_OUT_BYTES)
+	if (p->fresh.bytes < out_room(p))
 		return kl_join_add_loss(p, s);
 	/* More than one commit holds: counted, and not told one by one. */
 	site->fresh.unsaid++;
@@ -45,7 +56,7 @@ static int take_gap(const struct kl_site_gap *gap, void *arg)
 {
 	struct kl_join_partition *p = arg;
 
-	return p->fresh.bytes < KL_JOIN_OUT_BYTES ? kl_join_add_gap(p, gap) : 0;
+	return p->fresh.bytes < out_room(p) ? kl_join_add_gap(p, gap) : 0;
 }
 
 /* ---- batches ---- */
@@ -171,6 +182,7 @@ void kl_join_drop(struct kl_join_partition *p)
 	p->owned = p->known = p->dirty = false;
 	p->to_ack = 0;
 	p->readers = 0;
+	p->record_bytes = 0;
 	p->changed_ns = p->join->now_ns;
 }
 
@@ -316,7 +328,11 @@ static int prepare(struct kl_join_partition *p)
 	p->fresh = (struct kl_join_outs){};
 	s->number++;
 	p->unsure = kl_join_state_write(s);
-	return p->unsure ? 0 : -ENOMEM;
+	if (!p->unsure)
+		return -ENOMEM;
+	p->record_bytes = strlen(p->unsure);
+	p->record_bytes -= s->outs.bytes < p->record_bytes ? s->outs.bytes : p->record_bytes;
+	return 0;
 }
 
 static void commit(struct kl_join_partition *p)
@@ -352,7 +368,7 @@ static bool is_due(const struct kl_join_partition *p)
 	const struct kl_join *j = p->join;
 	uint64_t every_ns = j->o->join.lease_ns / COMMITS_A_LEASE;
 
-	if (p->fresh.bytes >= KL_JOIN_OUT_BYTES / 2)
+	if (p->fresh.bytes >= out_room(p) / 2)
 		return true;
 	if (p->dirty && j->now_ns >= p->ticked_ns + j->o->join.interval_ns)
 		return true;
@@ -413,7 +429,7 @@ static bool read_some(struct kl_join_partition *p)
 	struct kl_error err = {};
 	int r;
 
-	if (p->unsure || p->fresh.bytes >= KL_JOIN_OUT_BYTES / 2)
+	if (p->unsure || p->fresh.bytes >= out_room(p) / 2)
 		return false;
 	if (!p->reader && open_reader(p, &err)) {
 		/* (The stream is made at the start: it is the connection, or a leader is chosen.) */

@@ -27,19 +27,6 @@ static int add(struct kl_join_partition *p, uint64_t id, const char *site, json_
 	return kl_join_outs_add(&p->fresh, text, site, record);
 }
 
-/* NULL: out of memory. */
-static json_t *loss_json(const struct kl_loss *loss)
-{
-	struct kl_json_line line = {};
-	json_t *record = NULL;
-
-	kl_json_put_loss(&line, loss);
-	if (!line.lacking)
-		record = json_loadb(line.text, line.length, JSON_DISABLE_EOF_CHECK, NULL);
-	kl_json_line_done(&line);
-	return record;
-}
-
 int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *s)
 {
 	const struct kl_paired *x = &s->paired;
@@ -58,11 +45,16 @@ int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *
 		.seq_other = x->side == KL_ACCESS ? x->seq_other : x->seq,
 		.length = x->payload_len,
 	};
+	struct kl_json_line line = {};
 	json_t *record;
 
 	loss.copies[x->direction] = x->copy;
 	loss.copies[x->direction ^ 1] = x->copies_far;
-	record = loss_json(&loss);
+	kl_json_put_loss(&line, &loss);
+	record = line.lacking ? NULL : json_loadb(line.text, line.length, 0, NULL);
+	kl_json_line_done(&line);
+	if (!record)
+		return -ENOMEM;
 	json_object_set_new(record, "agents",
 			    json_pack("{s:o,s:o}", "access", agent_json(s->agent[KL_ACCESS]),
 				      "cucm", agent_json(s->agent[KL_CUCM])));

@@ -90,7 +90,8 @@ static int add_text(struct kl_join_outs *o, const char *id, const char *site, ch
 	*x = (struct kl_join_out){ .text = text };
 	snprintf(x->id, sizeof(x->id), "%s", id);
 	snprintf(x->site, sizeof(x->site), "%s", site);
-	o->bytes += strlen(text);
+	/* (As text in text its quotes take more.) */
+	o->bytes += strlen(text) * 5 / 4 + KL_JOIN_ID + strlen(site);
 	return 0;
 }
 

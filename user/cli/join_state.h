@@ -18,7 +18,9 @@
 
 enum {
 	KL_JOIN_SITES_MAX = 65536,
-	KL_JOIN_OUT_BYTES = 640 << 10, /* of what is to be published, in one record */
+	KL_JOIN_RECORD_BYTES = 960 << 10, /* a server takes 1 MiB, if it is not told otherwise */
+	KL_JOIN_OUT_BYTES = 640 << 10,	  /* of what is to be published, in one record */
+	KL_JOIN_OUT_BYTES_MIN = 32 << 10,
 	KL_JOIN_ID = 24,
 };
 

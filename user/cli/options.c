@@ -662,7 +662,7 @@ static const struct option_def options[] = {
 	{ "sccp-missed", "N", TELLS | RELOADS, .set = set_sccp_missed,
 	  .help = "keepalive intervals after which the call server gives an SCCP phone up;\n"
 		  "default 3" },
-	{ "queue-bytes", "N", TELLS | LIVE | JOIN, .set = set_queue_bytes,
+	{ "queue-bytes", "N", TELLS | JOIN | LIVE, .set = set_queue_bytes,
 	  .help = "records that wait for a slow reader; what does not fit is dropped and\n"
 		  "counted; default 8388608" },
 	{ "prometheus", "ADDRESS:PORT", WATCH | JOIN, MEMBER(prometheus),

@@ -13,7 +13,7 @@ struct kl_site_counts {
 	uint64_t unpaired[KL_PAIR_REASONS]; /* near or far */
 	uint64_t unsaid;		    /* losses without a record */
 	uint32_t transit[KL_HIST_BUCKETS];
-	uint64_t transit_max_ns;	    /* since the counts were cleared */
+	uint64_t transit_max_ns; /* since the counts were cleared */
 };
 
 void kl_site_count(struct kl_site_counts *n, const struct kl_site_settled *s);

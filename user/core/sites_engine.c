@@ -23,7 +23,7 @@ static int add_to_agent(struct sites_agent *a, struct sites_engine *e)
 {
 	if (a->engine_count == a->engine_room) {
 		size_t room = a->engine_room ? 2 * a->engine_room : 4;
-		struct sites_engine **engines = reallocarray(a->engines, room, sizeof(*engines));
+		struct sites_engine **engines = reallocarray(a->engines, room, sizeof(void *));
 
 		if (!engines)
 			return -ENOMEM;

@@ -35,7 +35,8 @@ static void conn_free(struct kl_sites *s, struct sites_conn *c)
 	struct sites_route *r = c->route;
 
 	DL_DELETE(s->conn_order, c);
-	HASH_DEL(s->conns, c);
+	if (s->conns) /* (it is in it) */
+		HASH_DEL(s->conns, c);
 	free(c);
 	if (r && !--r->conns)
 		route_free(s, r);
