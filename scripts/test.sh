@@ -4,10 +4,15 @@
 # one line that counts. As root; without it what needs the kernel is skipped and said to be.
 #
 #   sudo scripts/test.sh [--no-skips]     --no-skips: what cannot run has failed (CI)
-#   sudo scripts/test.sh --sanitize       whatever can, under ASan and UBSan with leaks looked for; long
+#   sudo scripts/test.sh --sanitize [few|NAME…]   under ASan and UBSan, with leaks looked for: whatever
+#                                         can (long), what is quick (minutes), or these
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
 make --no-print-directory -j"$(nproc)" test-tools
-[ "${1:-}" != --sanitize ] || exec tests/sanitized.sh all
+if [ "${1:-}" = --sanitize ]; then
+  shift
+  [ $# -gt 0 ] || set -- all
+  exec tests/sanitized.sh "$@"
+fi
 exec tests/run.sh "$@"

@@ -1,24 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What of the suite runs in a few minutes under ASan and UBSan, leaks included: a build of its own, and
-# in it the unit tests, the pairs and histories by chance, captures, and watch on interfaces.
+# The suite under ASan and UBSan, leaks included, in a build of its own: what of it is quick (the unit
+# tests, pairs and histories by chance, captures and their evidence, watch on interfaces through wrong
+# inputs, set clocks and pauses), or whatever can run that way.
 #
-#   tests/sanitized.sh [NAME…]     names of tests/run.sh; `all`: whatever can run that way
+#   tests/sanitized.sh [few|all|NAME…]     names of tests/run.sh; few unless told
+#
+# SANITIZED_SECONDS is how long the tests may take (few: 600, which is for a busy machine).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 main=${BUILD:-$PWD/build}
 asan=${ASAN_BUILD:-$PWD/build-asan}
 log=$(mktemp)
 
-few=(unit pair history study damage clocks)
+few=(unit pair history study usage evidence clocks bad_input)
 # (fuzz is built with them anyway; kernel, lab, build and the like run no code of the program's own;
 # faults preloads what a sanitizer does.)
-all=("${few[@]}" usage pairs evidence html bad_input interfaces no_false_loss exact why syslog
-  traps evidence_host neighbours special check sessions nothing_left soak)
+all=("${few[@]}" damage pairs html interfaces no_false_loss exact why syslog traps evidence_host
+  neighbours special check sessions stuck nothing_left kept soak)
 tools=sanitized-tools
-case "${1:-}" in
-'') set -- "${few[@]}" ;;
+most=${SANITIZED_SECONDS:-0}
+case "${1:-few}" in
+few) set -- "${few[@]}" && most=${SANITIZED_SECONDS:-600} ;;
 all) set -- "${all[@]}" && tools=test-tools ;;
+*) tools=test-tools ;;
 esac
 
 if ! make --no-print-directory -j"$(nproc)" SANITIZE=1 BUILD="$asan" CFLAGS='-O1 -g1' $tools \
@@ -33,4 +38,4 @@ rm -f "$log"
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export LAB_BIN=${LAB_BIN:-$main/tests/lab}
-BUILD=$asan exec tests/run.sh "$@"
+BUILD=$asan exec timeout "$most" tests/run.sh "$@"

@@ -227,7 +227,7 @@ KL_INLINE __u32 kl_glance(const __u8 *data, const __u8 *end, const volatile stru
 	if (data + KL_GLANCE_BYTES > end)
 		return KL_GLANCE_LOOK;
 	type = kl_be16(p + 12);
-	if (kl_is_vlan_type(type)) {
+	if (type != KL_ETHERTYPE_IPV4 && kl_is_vlan_type(type)) {
 		p += 4;
 		type = kl_be16(p + 12);
 		if (kl_is_vlan_type(type)) {

@@ -18,8 +18,7 @@
  * At the end of each the counters must hold every segment: each keepalive and answer as sent and as
  * delivered, and no event as lost; else what was measured is something else. (The ring buffer is
  * emptied in between: when it is full, not writing an event is cheaper than writing it.) Sizes are
- * those of `kaloss watch`, but for the join: a settled place of it is not taken again for 5 ms, so
- * that it must be larger than a network with as many phones would need.
+ * those of `kaloss watch`, but that there is room for more connections.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -39,7 +38,7 @@ enum {
 	BATCHES = 4,	/* in each run */
 	SOME = 1024,	/* connections, where their number is no question */
 	CONNECTIONS = 262144,
-	JOIN_ENTRIES = 1 << 18,
+	JOIN_ENTRIES = 1 << 16,
 	RING_BYTES = 1 << 22,
 	MAC_BUCKETS = 1 << 17,
 	LEGS_MAX = 3,

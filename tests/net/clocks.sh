@@ -8,7 +8,7 @@ set -u
 
 # Is a sanitizer built in, which wants to be preloaded itself? Then only what needs no clock.
 PRELOAD="$BUILD/tests/faults/clock.so"
-! grep -qa __asan_init "$KALOSS" || PRELOAD=''
+! sanitized || PRELOAD=''
 CLOCK=$WORK/clock
 
 # set_clock SECONDS SLEPT: in one piece, for it is read at any time.

@@ -47,6 +47,9 @@ expect() {
   fi
 }
 
+# Is a sanitizer built in?
+sanitized() { grep -qa __asan_init "$KALOSS"; }
+
 finish_tests() {
   echo "$PASSED passed, $FAILED failed"
   [ "$FAILED" -eq 0 ]

@@ -82,6 +82,7 @@ void stage_init(struct stage *st, const struct stage_setup *setup)
 		.max = setup->max,
 		.deadline_ns = DEADLINE_NS,
 		.two_sided = !setup->one_sided,
+		.mirrored = setup->mirrored,
 		.handler = keep,
 		.arg = st,
 	};

@@ -43,6 +43,7 @@ struct stage_setup {
 	__u32 service; /* enum kl_service */
 	bool ipv6;
 	bool one_sided; /* a single capture: both directions at one place */
+	bool mirrored;	/* seen at mirror ports */
 	bool no_sack;
 	bool segments; /* stories of single segments are kept, too */
 	bool backup;   /* its keepalives are only acknowledged, or a backup's */

@@ -57,6 +57,14 @@ Test(json_line, members_and_lists_are_apart)
 	kl_json_line_done(&l);
 }
 
+Test(json_line, nothing_is_written_of_nothing)
+{
+	struct kl_json_line l = {};
+
+	expect_text(&l, "");
+	kl_json_line_done(&l);
+}
+
 Test(json_line, decimals_are_exact)
 {
 	static const struct {

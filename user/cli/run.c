@@ -500,6 +500,7 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 		.sip_grace_ns = w->o->sip_grace_ns,
 		.sccp_missed = w->o->sccp_missed,
 		.two_sided = true,
+		.mirrored = w->o->live.tap,
 		.handler = take_story,
 		.leaves = w->handlers->leaves ? take_leaving : NULL,
 		.arg = w,

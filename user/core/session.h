@@ -193,6 +193,11 @@ struct kl_sessions_config {
 	uint32_t sccp_missed;  /* 0: KL_SCCP_MISSED_MAX */
 	/* Where both sides are seen. A single capture knows nothing of what passed a far side. */
 	bool two_sided;
+	/*
+	 * What is seen comes from mirror ports, which drop some of it and mix up the order. So what
+	 * was left out before its near side may have passed there: nothing is inferred from that.
+	 */
+	bool mirrored;
 	kl_story_doubt doubts;	  /* NULL: all is seen */
 	kl_story_handler handler; /* must not call back into the sessions */
 	/* It is forgotten, or a new connection takes its place: the last look at it. NULL: nobody's. */

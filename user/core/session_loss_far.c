@@ -26,6 +26,8 @@ enum {
 bool kl_loss_is_doubted(const struct kl_sessions *s, const struct kl_node *n,
 			const struct kl_story *story)
 {
+	if (s->config.mirrored && story->where == kl_where_before(story->direction))
+		return true;
 	return n->gap_ns || (s->config.doubts && s->config.doubts(story, s->config.arg));
 }
 

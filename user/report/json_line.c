@@ -187,7 +187,7 @@ int kl_json_line_write(struct kl_json_line *l, FILE *out)
 	int r = l->lacking ? -ENOMEM : 0;
 
 	errno = 0;
-	if (!r && fwrite(l->text, 1, l->length, out) != l->length)
+	if (!r && l->length && fwrite(l->text, 1, l->length, out) != l->length)
 		r = errno ? -errno : -EIO;
 	l->length = 0;
 	l->lacking = l->follows = false;
