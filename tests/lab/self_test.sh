@@ -102,15 +102,21 @@ capture() {
 	lab_wait_for "$2.log" 'listening on'
 }
 
-# captured FILE: waits a moment for the last frames, ends the capture and prints it with all
-# details, one frame a line.
+# captured FILE [FRAMES]: waits for the last frames (until there are so many, else until nothing more is
+# written), ends the capture and prints it with all details, one frame a line.
 captured() {
-	local size=-1 now=0 tries=20
-	# Until nothing more is written; a file's own header is 24 bytes.
-	while [ $((tries--)) -gt 0 ] && { [ "$now" != "$size" ] || [ "$now" -le 24 ]; }; do
-		size=$now
-		sleep 0.4
-		now=$(stat -c %s "$1" 2>/dev/null || echo 0)
+	local size=-1 now=0 tries=40 frames=${2:-0}
+	# A file's own header is 24 bytes.
+	while [ $((tries--)) -gt 0 ]; do
+		sleep 0.2
+		if [ "$frames" -gt 0 ]; then
+			[ "$(tcpdump -r "$1" -nn 2>/dev/null | wc -l)" -lt "$frames" ] || break
+		else
+			now=$(stat -c %s "$1" 2>/dev/null || echo 0)
+			[ $((tries % 4)) -ne 0 ] && continue
+			[ "$now" = "$size" ] && [ "$now" -gt 24 ] && break
+			size=$now
+		fi
 	done
 	lab_stop "$capture_pid"
 	tcpdump -r "$1" -nn -e -S -vv 2>/dev/null |
@@ -138,7 +144,7 @@ frames_test() {
 	lab_in $from "$LAB_BIN/frames" --interface eth0 --src-mac $src --dst-mac $dst \
 		--side "$side" --connections 10 --keepalives 5 --ip "$ip" --proto "$proto" \
 		--server "$fake" --handshake "${vlan[@]}" >"$TMP/frames"
-	captured "$TMP/cap" >"$TMP/text"
+	captured "$TMP/cap" "$want" >"$TMP/text"
 	n=$(wc -l <"$TMP/text")
 	check "$name: frames sent" "$(lab_json "$TMP/frames" .frames)" -eq "$want"
 	check "$name: keepalives sent" "$(lab_json "$TMP/frames" .keepalives)" -eq 50
@@ -157,11 +163,11 @@ sequence_test() {
 	capture server "$TMP/cap"
 	lab_in phones "$LAB_BIN/frames" "${a[@]}" --side phone --src-mac "$LAB_MAC_PHONES" \
 		--dst-mac "$LAB_MAC_SERVER" >/dev/null
-	captured "$TMP/cap" >"$TMP/phone"
+	captured "$TMP/cap" 3 >"$TMP/phone"
 	capture phones "$TMP/cap"
 	lab_in server "$LAB_BIN/frames" "${a[@]}" --side server --src-mac "$LAB_MAC_SERVER" \
 		--dst-mac "$LAB_MAC_PHONES" >/dev/null
-	captured "$TMP/cap" >"$TMP/server"
+	captured "$TMP/cap" 3 >"$TMP/server"
 	# Of each segment: where it starts, and what it acknowledges.
 	sed -i -E 's/.*seq ([0-9]+):[0-9]+, ack ([0-9]+).*/\1 \2/' "$TMP/phone" "$TMP/server"
 	local phone server
@@ -183,7 +189,7 @@ duplicate_test() {
 		--src-mac "$LAB_MAC_PHONES" --dst-mac "$LAB_MAC_SERVER" --connections 20 \
 		--keepalives 4 --interval-us 500 --duplicate "$ms" --server "$LAB_FAKE_SERVER4" \
 		>"$TMP/frames"
-	captured "$TMP/cap" >/dev/null
+	captured "$TMP/cap" 160 >/dev/null
 	hex=$(tcpdump -r "$TMP/cap" -t -nn -xx 2>/dev/null |
 		awk '/^\t/ { l = l $0; next } { if (l) print l; l = "" } END { print l }')
 	check "duplicate $ms: frames" "$(lab_json "$TMP/frames" .frames)" -eq 160

@@ -93,9 +93,10 @@ ten_starts() {
   expect "ten starts and stops: sent" "$sent" -gt 1000
 }
 
-# Every frame twice, as a bond or a flooding switch does it: both copies pass the box.
+# Every frame twice, as a bond or a flooding switch does it: both copies pass the box. (On a busy
+# machine the sender is stopped between two now and then: after 5 ms it is a copy, by contract.)
 duplicates() {
-  local family=$1 hook=$2
+  local family=$1 hook=$2 late
   up bridged "$family"
   start_watch --hook "$hook"
   lab_in phones "$LAB_BIN/frames" --interface eth0 --src-mac "$LAB_MAC_PHONES" \
@@ -103,9 +104,10 @@ duplicates() {
     --ip "$family" --server "$LAB_FAKE_SERVER" --port 2000 --handshake --duplicate 0 >/dev/null
   stop_watch
   no_loss "duplicates, IPv$family, $hook"
-  expect "duplicates, IPv$family, $hook: sent" "$(summary .to_cucm.sent)" -eq 4000
-  expect "duplicates, IPv$family, $hook: counted" "$(summary .to_cucm.duplicates)" -eq 4000
-  expect "duplicates, IPv$family, $hook: retransmissions" "$(summary .to_cucm.retransmitted)" -eq 0
+  late=$(summary .to_cucm.retransmitted)
+  expect "duplicates, IPv$family, $hook: taken for retransmissions" "$late" -le 40
+  expect "duplicates, IPv$family, $hook: sent" "$(summary .to_cucm.sent)" -eq $((4000 + late))
+  expect "duplicates, IPv$family, $hook: counted" "$(summary .to_cucm.duplicates)" -eq $((4000 - late))
 }
 
 # A host `tap` with two mirror ports: of the box's access side and of its cucm side. Arguments: how
