@@ -125,9 +125,8 @@ static void name_stream(struct kl_join *j, const char *what, char ret[KL_JOIN_NA
 }
 
 static int make_stream(struct kl_join *j, const char *name, const char *what,
-		       const struct kl_broker_stream *like, struct kl_error *err)
+		       struct kl_broker_stream stream, struct kl_error *err)
 {
-	struct kl_broker_stream stream = *like;
 	char subject[KL_SUBJECT_SIZE];
 
 	snprintf(subject, sizeof(subject), "%s.v1.%s.>", j->o->sites.prefix, what);
@@ -150,10 +149,10 @@ static int make_streams(struct kl_join *j, struct kl_error *err)
 					       .max_per_subject = 1,
 					       .in_memory = true };
 
-	return make_stream(j, j->stream_own, "own", &own, err)
-		       ?: make_stream(j, j->stream_rec, "rec", &rec, err)
-		       ?: make_stream(j, j->stream_beat, "beat", &beat, err)
-		       ?: make_stream(j, j->stream_seg, "seg", &seg, err);
+	return make_stream(j, j->stream_own, "own", own, err)
+		       ?: make_stream(j, j->stream_rec, "rec", rec, err)
+		       ?: make_stream(j, j->stream_beat, "beat", beat, err)
+		       ?: make_stream(j, j->stream_seg, "seg", seg, err);
 }
 
 static bool wait_some(const struct kl_join *j, int ms)
