@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs every test that is built, and ends with one line that counts them all: "N passed, N failed"
 # (", N skipped"). Each test prints such a line itself, or is one test. Most of them wait for real
-# time to pass, so they run in lanes beside each other; those that take a processor of their own
-# or are held to the clock of real TCP run alone before that.
+# time to pass, so they run in lanes beside each other; those that are held to the clock of real TCP
+# run one by one before that. What only takes processors runs from the start on, whenever nobody
+# else wants one.
 #
 #   tests/run.sh [--no-skips] [NAME…]    names as printed: unit, fuzz, kernel, exact, …
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export BUILD=${BUILD:-$PWD/build}
 
 no_skips=false
@@ -35,14 +36,14 @@ command_of() {
   local t
   case $1 in
   unit) command=(unit) ;;
-  lint) command=(nice -n 10 make --no-print-directory --keep-going -j2 lint) ;;
-  build) command=(nice -n 10 tests/build.sh) ;;
-  package) command=(nice -n 10 tests/package/package.sh) ;;
+  lint) command=(chrt -i 0 make --no-print-directory --keep-going -j2 lint) ;;
+  build) command=(chrt -i 0 tests/build.sh) ;;
+  package) command=(chrt -i 0 tests/package/package.sh) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
   kills) command=("$BUILD/tests/history/kills") ;;
   kernel) command=(tests/kernels/parity.sh) ;;
-  kernels) command=(nice -n 10 scripts/kernels.sh -- parity) ;;
+  kernels) command=(chrt -i 0 scripts/kernels.sh -- parity) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
   lab) command=(tests/lab/self_test.sh) ;;
@@ -95,28 +96,30 @@ count() {
 }
 
 alone=(unit kernel sessions soak lab)
-# They mostly wait for real time to pass.
-lanes=("exact nothing_left service syslog stuck bench"
-  "no_false_loss check metrics traps special neighbours"
-  "why agent sites sites_cluster evidence_host interfaces clocks kept kills soak_day html bad_input usage study damage pairs pair history fuzz"
-  # What only takes processors: what the others leave of them, at a lower priority.
-  "lint kernels options faults build package")
+idle="lint kernels build package options faults"
+lanes=("exact service syslog stuck bench metrics traps kills soak_day"
+  "nothing_left special damage bad_input usage study pairs pair history fuzz"
+  "no_false_loss why evidence_host html kept"
+  "check agent sites sites_cluster interfaces clocks neighbours evidence")
 for corpus in tests/fuzz/corpus-*; do
-  lanes[2]+=" fuzz-${corpus#*/corpus-}"
+  lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done
 # Whatever is there and named nowhere would be left out without a word.
 for t in tests/captures/*.sh tests/net/*.sh tests/faults/*.sh tests/package/*.sh; do
   t=$(basename "$t" .sh)
-  [ "$t" = lib ] || [[ " ${alone[*]} ${lanes[*]} " == *" $t "* ]] || lanes[2]+=" $t"
+  [ "$t" = lib ] || [[ " ${alone[*]} $idle ${lanes[*]} " == *" $t "* ]] || lanes[1]+=" $t"
 done
 
+# shellcheck disable=SC2086 # a list
+run $idle &
+idle_pid=$!
 for t in "${alone[@]}"; do
   run "$t"
   count "$t"
 done
 pids=()
 for lane in "${lanes[@]}"; do
-  # shellcheck disable=SC2086 # a list
+  # shellcheck disable=SC2086
   run $lane &
   pids+=($!)
 done
@@ -125,6 +128,9 @@ for i in "${!lanes[@]}"; do
   # shellcheck disable=SC2086
   count ${lanes[$i]}
 done
+wait "$idle_pid"
+# shellcheck disable=SC2086
+count $idle
 if [ $skipped -gt 0 ]; then
   echo "$passed passed, $failed failed, $skipped skipped"
 else

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The fuzzers. Each is one file with LLVMFuzzerTestOneInput() and what it looks at, compiled anew to
-# be watched by the sanitizers, and has
+# The fuzzers. Each is one file with LLVMFuzzerTestOneInput() and what it looks at, compiled to be
+# watched by the sanitizers, and has
 #
 #   build/tests/fuzz/replay-NAME   with a main() that replays tests/fuzz/corpus-NAME (part of `make test`)
 #   make fuzz-NAME                 fuzzes for FUZZ_SECONDS
@@ -13,13 +13,18 @@ FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=un
 FUZZ_HEADERS := $(wildcard include/kaloss/*.h tests/fuzz/*.h tests/packets/*.h user/core/*.h \
 	user/source/*.h user/util/*.h)
 
+# What replays share is compiled once.
+$(BUILD)/replayed/%.o: %.c $(FUZZ_HEADERS) Makefile tests/fuzz/fuzz.mk
+	@mkdir -p $(@D)
+	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined -c $< -o $@
+
 # $(call fuzzer,-NAME,SOURCES,LONGEST INPUT,PROGRAM THAT MAKES SEEDS,LIBRARIES)
 define fuzzer
 .PHONY: fuzz$(1) corpus$(1)
 
-$(BUILD)/tests/fuzz/replay$(1): $(2) tests/fuzz/replay.c $(FUZZ_HEADERS) Makefile tests/fuzz/fuzz.mk
+$(BUILD)/tests/fuzz/replay$(1): $(patsubst %.c,$(BUILD)/replayed/%.o,$(2) tests/fuzz/replay.c)
 	@mkdir -p $$(@D)
-	$(CLANG) $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=address,undefined $(2) tests/fuzz/replay.c $(5) -o $$@
+	$(CLANG) -fsanitize=address,undefined $$^ $(5) -o $$@
 
 $(BUILD)/tests/fuzz/fuzz$(1): $(2) $(FUZZ_HEADERS) Makefile tests/fuzz/fuzz.mk
 	@mkdir -p $$(@D)
