@@ -58,6 +58,8 @@ static uint64_t clock_of(const struct world_agent *a, uint64_t true_ns)
 	uint64_t ns = true_ns + (uint64_t)a->ahead_ns +
 		      (uint64_t)(int64_t)(since * a->drift_ppm / 1e6);
 
+	if (a->step_at_ns && true_ns >= a->step_at_ns)
+		ns += (uint64_t)a->step_ns;
 	return ns / 1000 * 1000;
 }
 

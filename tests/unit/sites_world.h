@@ -18,6 +18,9 @@ struct world_agent {
 	uint32_t side;
 	int64_t ahead_ns; /* of the true time */
 	double drift_ppm;
+	/* From then on its clock is ahead by this much more; never back, for a batch would not be taken. */
+	uint64_t step_at_ns;
+	int64_t step_ns;
 	/* Where it cannot send, in true time; what it has is sent afterwards. */
 	struct {
 		uint64_t from_ns, to_ns;

@@ -221,6 +221,45 @@ Test(sites, clocks_an_hour_apart_that_drift)
 	assert_exact(&r);
 }
 
+static bool is_about_step(const struct world_copy *c)
+{
+	uint64_t at = WORLD_START_NS + 600 * S;
+
+	/* Until the clocks' new difference is known. */
+	return c->true_ns + 60 * S > at && c->true_ns < at + 120 * S;
+}
+
+/* An agent's own clock never steps. Should it do so, undeclared, nothing false may come of it. */
+Test(sites, clocks_that_step_during_the_run)
+{
+	static const int64_t steps[] = { 5, 30, 3000 };
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		for (uint32_t agent = 0; agent < 3; agent += 2) {
+			struct world_config config = two_branches(20 + i);
+			struct kl_sites_stats stats;
+			struct score r;
+
+			config.span_ns = 1200 * S;
+			config.agent[0].ahead_ns = 3600 * (int64_t)S;
+			config.agent[0].drift_ppm = 40;
+			config.agent[agent].step_at_ns = WORLD_START_NS + 600 * S;
+			config.agent[agent].step_ns = steps[i] * (int64_t)S;
+			r = run(&config, is_about_step, &stats);
+			cr_expect_eq(r.wrong, 0, "%zu wrong", r.wrong);
+			cr_expect_eq(r.twice, 0, "%zu twice", r.twice);
+			cr_expect_gt(r.lost, 20, "%zu lost only", r.lost);
+			/* (One by much more than is held may leave all that follows unpaired.) */
+			if (steps[i] < 60) {
+				cr_expect_eq(r.missing, 0, "%zu missing", r.missing);
+				cr_expect_eq(r.unpaired, 0, "%zu unpaired", r.unpaired);
+			}
+			cr_log_info("step of %d s at agent %u: %zu lost, %zu unpaired, %zu excused",
+				    (int)steps[i], agent, r.lost, r.unpaired, r.excused);
+		}
+	}
+}
+
 static bool is_about_restart(const struct world_copy *c)
 {
 	uint64_t at = WORLD_START_NS + 150 * S;

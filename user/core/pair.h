@@ -209,6 +209,12 @@ bool kl_pair_oldest(const struct kl_pair *p, uint32_t side, uint64_t *ret_cookie
 bool kl_pair_other_clock(const struct kl_pair *p, uint32_t side, uint64_t time_ns,
 			 uint64_t *ret_ns);
 
+/*
+ * Was anything that the near side saw after this one found at the far side, by the same clocks? Else a
+ * clock may have been set, or a host have stood still, by more than is held.
+ */
+bool kl_pair_went_on(const struct kl_pair *p, const struct kl_paired *since);
+
 void kl_pair_clock(const struct kl_pair *p, struct kl_pair_clock *ret);
 /* After kl_pair_finish() and the last kl_pair_next(), `alone` counts every connection. */
 void kl_pair_stats(const struct kl_pair *p, struct kl_pair_stats *ret);

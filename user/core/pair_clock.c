@@ -352,6 +352,11 @@ void kl_pair_clock_add(struct kl_pair *p, uint32_t direction, uint64_t access_ns
 	}
 }
 
+bool kl_pair_went_on(const struct kl_pair *p, const struct kl_paired *since)
+{
+	return p->track.known && p->track.good_at_ns > (int64_t)since->near_ns;
+}
+
 /* ---- the start ---- */
 
 static uint32_t collect(const struct kl_pair *p, struct kl_pair_sample *s)

@@ -15,6 +15,7 @@
 enum {
 	PRINTS_BY_CONNECTION = 16, /* both sides see the same connections: nothing is to be found */
 	PRINTS_BY_SERVER = 1 << 12,
+	ALONE_MAX = 16, /* copies that seem lost, and none that got through after them */
 };
 
 /* ---- from start to end ---- */
@@ -331,6 +332,7 @@ int sites_engine_close(struct kl_sites *s, struct sites_engine *e)
 	drain(s, e);
 	kl_pair_free(e->pair);
 	e->pair = NULL;
+	e->alone = 0;
 	for (uint32_t side = 0; side < KL_SIDES; side++)
 		e->lane[side].closed_ns = e->key.agent[side]->arrived_ns;
 	return s->error;
@@ -378,6 +380,12 @@ static bool is_over(const struct kl_sites *s, const struct sites_engine *e)
 	return false;
 }
 
+/* Nothing meets any more: the clocks' difference is to be learnt anew. */
+static bool has_lost_its_way(const struct sites_engine *e)
+{
+	return e->alone >= ALONE_MAX;
+}
+
 static bool is_hopeless(const struct kl_sites *s, const struct sites_engine *e)
 {
 	bool silent[KL_SIDES] = { sites_is_silent(s, e->key.agent[0]),
@@ -398,7 +406,7 @@ int sites_engines_look(struct kl_sites *s)
 	{
 		if (r || !e->pair)
 			continue;
-		if (is_over(s, e) || is_hopeless(s, e))
+		if (is_over(s, e) || is_hopeless(s, e) || has_lost_its_way(e))
 			r = sites_engine_close(s, e);
 		else
 			r = sites_engine_advance(s, e);

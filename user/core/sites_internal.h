@@ -116,6 +116,7 @@ struct sites_engine {
 	} key;
 	struct kl_pair *pair; /* NULL: nothing is held */
 	struct sites_lane lane[KL_SIDES];
+	uint32_t alone; /* copies without a partner since the last one that had one */
 	UT_hash_handle hh;
 };
 

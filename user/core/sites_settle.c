@@ -158,16 +158,36 @@ static void settle_shared(struct kl_sites *s, struct sites_engine *e, const stru
 	free(x);
 }
 
+/*
+ * A clock that was set, or a host that stood still, by more than the join holds: then nothing meets any
+ * more, and all of it looks lost. So none is called lost before something that was sent after it met.
+ */
+static struct kl_paired confirmed(struct sites_engine *e, const struct kl_paired *p)
+{
+	struct kl_paired x = *p;
+
+	if (p->fate == KL_PAIR_DELIVERED)
+		e->alone = 0;
+	if (p->fate != KL_PAIR_LOST || kl_pair_went_on(e->pair, p))
+		return x;
+	e->alone++;
+	x.fate = KL_PAIR_UNPAIRED;
+	x.reason = KL_PAIR_UNCONFIRMED;
+	return x;
+}
+
 void sites_settle(struct kl_sites *s, struct sites_engine *e, const struct kl_paired *p)
 {
-	if (p->cookie & SITES_SHARED) {
+	struct kl_paired x = confirmed(e, p);
+
+	if (x.cookie & SITES_SHARED) {
 		/* What is missing at the near side in one join may be there in another. */
-		if (p->near_ns)
-			settle_shared(s, e, p);
+		if (x.near_ns)
+			settle_shared(s, e, &x);
 		return;
 	}
-	if (is_fresh(s, e, p))
-		finish(s, e, p);
+	if (is_fresh(s, e, &x))
+		finish(s, e, &x);
 }
 
 /* ---- what was not joined ---- */
