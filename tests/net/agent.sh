@@ -347,6 +347,22 @@ start_agent_elsewhere() {
 }
 
 # One clear line for what cannot be.
+# A host that stood still saw nothing, and its clock may be another one.
+run_pause() {
+  start_nats
+  batches make || fail "no stream"
+  start_agent acc access acc0
+  kill -STOP "$AGENT"
+  sleep 11
+  kill -CONT "$AGENT"
+  wait_for "a pause is told" grep -q 'nothing ran here for 1' "$WORK/acc"
+  stop_agent acc "$AGENT"
+  read_stream
+  expect "a pause: clocks" \
+    "$(jq -s '[.[] | select(.type == "batch") | .boot] | unique | length' "$WORK/read")" -eq 2
+  stop_nats
+}
+
 run_refusals() {
   local text
   refuse() {
@@ -366,7 +382,7 @@ run_refusals() {
   refuse "a seed without its public key" "${good[@]}" --nkey-seed "$WORK/nokey"
 }
 
-RUNS=${*:-both_sides tap server_away restarts small_spool interface overflow login refusals}
+RUNS=${*:-both_sides tap server_away restarts small_spool interface overflow pause login refusals}
 for run in $RUNS; do
   echo "-- $run"
   PHONES=40 PARTITIONS=4

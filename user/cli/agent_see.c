@@ -11,6 +11,7 @@
 enum {
 	SETTLE_MS = 100,      /* how long a record may be on its way */
 	SLEPT_LEAST_MS = 100, /* less may be between two readings of clocks */
+	STOOD_LEAST_S = 10,   /* a host as busy as that may just as well have stood still */
 	LINES_A_MINUTE = 30,
 	IDLE_S = 5, /* a batch without sightings goes out after this */
 };
@@ -174,16 +175,24 @@ int kl_agent_begin_boot(struct kl_agent *a)
 	return kl_batcher_new(&config, &a->batcher);
 }
 
-/* The kernel's clock stood still while the host slept: from there on it is another one. */
-static int look_at_sleep(struct kl_agent *a)
+/*
+ * The kernel's clock stood still while the host slept: from there on it is another one. A virtual
+ * machine that stood still saw nothing either, and its clock may have gone on.
+ */
+static int look_at_pauses(struct kl_agent *a)
 {
 	uint64_t slept = slept_ns(), before = a->slept_ns;
+	uint64_t stood_ns = kl_monotonic_ns() - a->now_ns;
 	int r;
 
-	if (slept < before + SLEPT_LEAST_MS * KL_NS_PER_MS)
+	if (slept >= before + SLEPT_LEAST_MS * KL_NS_PER_MS)
+		kl_agent_say(a, "this host slept for %.1f s: declared as not seen",
+			     (double)(slept - before) / 1e9);
+	else if (stood_ns >= STOOD_LEAST_S * KL_NS_PER_S)
+		kl_agent_say(a, "nothing ran here for %.1f s: declared as not seen",
+			     (double)stood_ns / 1e9);
+	else
 		return 0;
-	kl_agent_say(a, "this host slept for %.1f s: declared as not seen",
-		     (double)(slept - before) / 1e9);
 	r = kl_agent_make_batches(a, true);
 	return r ?: kl_agent_begin_boot(a);
 }
@@ -192,7 +201,7 @@ static int look_at_sleep(struct kl_agent *a)
 
 int kl_agent_see(struct kl_agent *a)
 {
-	int r = look_at_sleep(a);
+	int r = look_at_pauses(a);
 
 	if (r)
 		return r;
