@@ -67,7 +67,8 @@ static void drop_part(struct stream *st)
 
 static void drop(struct kl_sighter *s, struct conn *c)
 {
-	DL_DELETE(s->order, c);
+	if (s->order)
+		DL_DELETE(s->order, c);
 	HASH_DEL(s->conns, c);
 	for (int d = 0; d < KL_DIRECTIONS; d++)
 		drop_part(&c->stream[d]);

@@ -39,8 +39,7 @@ int kl_spool_lock(const char *directory, int *ret_dir, struct kl_error *err)
 						    : strerror(errno));
 	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS))
 		return kl_fail(err, -errno, "%s: %s", directory, strerror(errno));
-	*ret_dir = dir;
-	dir = -1;
+	*ret_dir = kl_take_fd(&dir);
 	return 0;
 }
 

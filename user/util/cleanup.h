@@ -17,6 +17,15 @@ static inline void kl_closep(const int *fd)
 		close(*fd);
 }
 
+/* Hands the descriptor on: its variable does not close it any more. */
+static inline int kl_take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 static inline void kl_fclosep(FILE **f)
 {
 	if (*f)
