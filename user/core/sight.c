@@ -67,8 +67,6 @@ static void drop_part(struct stream *st)
 
 static void drop(struct kl_sighter *s, struct conn *c)
 {
-	if (s->order)
-		DL_DELETE(s->order, c);
 	HASH_DEL(s->conns, c);
 	for (int d = 0; d < KL_DIRECTIONS; d++)
 		drop_part(&c->stream[d]);
@@ -77,10 +75,14 @@ static void drop(struct kl_sighter *s, struct conn *c)
 
 void kl_sighter_free(struct kl_sighter *s)
 {
+	struct conn *c, *next;
+
 	if (!s)
 		return;
-	while (s->order)
-		drop(s, s->order);
+	HASH_ITER(hh, s->conns, c, next)
+	{
+		drop(s, c);
+	}
 	free(s);
 }
 
@@ -103,8 +105,11 @@ static struct conn *get_conn(struct kl_sighter *s, const struct kl_endpoints *en
 		return c;
 	}
 	if (HASH_COUNT(s->conns) >= s->config.max_conns && s->order) {
+		struct conn *oldest = s->order;
+
 		s->evicted++;
-		drop(s, s->order);
+		DL_DELETE(s->order, oldest);
+		drop(s, oldest);
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c)
