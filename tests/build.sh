@@ -59,7 +59,8 @@ check "make install DESTDIR= PREFIX=" build BUILD=out CFLAGS='-O0 -g' install DE
 check "installs the program" [ -x "$WORK/root/usr/bin/kaloss" ]
 check "and the service, which starts that program" grep -q '^ExecStart=/usr/bin/kaloss ' \
   root/usr/lib/systemd/system/kaloss.service
-check "and a page for each verb" [ "$(find root/usr/share/man/man1 -name 'kaloss*.1' -size +1k | wc -l)" -eq 4 ]
+pages=(man/*.1)
+check "and a page for each verb" [ "$(find root/usr/share/man/man1 -name "kaloss*.1" -size +1k | wc -l)" -eq "${#pages[@]}" ]
 check "and completions" [ "$(find root -path '*completion*' -type f -o -path '*site-functions*' -type f | wc -l)" -eq 3 ]
 check "and the documents, whose links lead there" bash -c '
   cd root/usr/share/doc/kaloss && for link in $(grep -ohE "\]\([a-z.]+\)" *.md | tr -d "]()"); do
