@@ -405,8 +405,13 @@ void attach_tcx_in(int program, const char *interface)
 void attach_xdp(int program, const char *interface)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	int r = bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts);
+	int r, tries = 50;
 
+	/* That of a process which has just ended goes a moment later. */
+	while ((r = bpf_link_create(program, (int)if_nametoindex(interface), BPF_XDP, &opts)) ==
+		       -EBUSY &&
+	       tries--)
+		usleep(100000);
 	if (r < 0)
 		bench_fail(interface, -r);
 }

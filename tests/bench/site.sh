@@ -37,9 +37,11 @@ rss_mib() {
 }
 
 scene() {
-  local size=$1 first=0 rate start kernel user cpu goals=() room=262144 ring=4194304 opening=20000
+  local size=$1 first=0 rate start kernel user cpu goals=() room=65536 ring=4194304 opening=20000
   rate=$((size / PERIOD))
-  [ $((size * 2)) -le $room ] || room=$((size * 2)) ring=33554432 opening=60000
+  # An eighth more than there are.
+  [ $((size * 9 / 8)) -le $room ] || room=$((size * 9 / 8))
+  [ "$size" -le 131072 ] || ring=33554432 opening=60000
   lab_up routed
   keep_trap
   start=$(date +%s.%N)
