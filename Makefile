@@ -7,7 +7,7 @@
 #   make format     clang-format over the tree
 #   make soak       ten minutes of random loss at three places (as root)
 #   make service-hour   an hour as the service that systemd would start, with reloads (as root)
-#   make bench      all that is measured (as root, ten minutes); figures also to build/bench.json
+#   make bench      all that is measured (as root, twelve minutes); figures also to build/bench.json
 #   make soak-day   days of keepalives in six minutes: what watch holds may not grow (as root)
 #   make bench-captures: the last alone, tshark on large captures, too, and memory by size
 #   make fuzz, make corpus, and the same for each NAME: see tests/fuzz/fuzz.mk
