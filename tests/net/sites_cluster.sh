@@ -68,6 +68,13 @@ until records && [ "$(grep -c '"type":"loss"' "$WORK/records")" -ge "$truth" ]; 
   sleep 0.5
 done
 sleep 3 # for more than there should be
+ticks() { jq -s "[.[] | select(.type == \"tick\") | $1] | add" "$WORK/records"; }
+# What is settled is told of in the tick to come.
+tries=20
+until records && [ "$(ticks '.to_cucm.sent + .to_phone.sent')" -ge "$(lab_json "$WORK/load" .copies)" ]; do
+  [ $((tries--)) -gt 0 ] || break
+  sleep 0.5
+done
 for j in one two; do lab_stop "${JOINER[$j]}" 20 || fail "joiner $j: $(tail -2 "$WORK/join-$j.log")"; done
 records
 
@@ -77,7 +84,6 @@ sort "$WORK/truth" -o "$WORK/truth"
 expect "lost and not reported" "$(comm -23 "$WORK/truth" "$WORK/found" | wc -l)" -eq 0
 expect "reported and not lost" "$(comm -13 "$WORK/truth" "$WORK/found" | wc -l)" -eq 0
 expect "each id once" "$(jq -r .id "$WORK/records" | sort | uniq -d | wc -l)" -eq 0
-ticks() { jq -s "[.[] | select(.type == \"tick\") | $1] | add" "$WORK/records"; }
 expect "ticks add up to as many losses" \
   "$(ticks '.to_cucm.lost_between + .to_phone.lost_between')" -eq "$truth"
 expect "all that was sent is counted" "$(ticks '.to_cucm.sent + .to_phone.sent')" -eq \
