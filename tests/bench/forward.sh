@@ -40,7 +40,7 @@ stream() {
 ratio() { paste "$WORK/$1" "$WORK/$2" | awk '{ print $1 / $2 }'; }
 
 scene() {
-  local mode=$1 to address i what
+  local mode=$1 to address i what hold
   lab_up "$mode"
   keep_trap
   lab_gro phones eth0 on
@@ -55,9 +55,10 @@ scene() {
     send "$to" "$address" --empty "${LAB_PID[box]}:acc0,cucm0" >>"$WORK/empty"
     stream >>"$WORK/tcp.none"
     lab_bg box "$WORK/hold.err" "$BIN/live" --hold "${LAB_PID[box]}:acc0,cucm0"
+    hold=$LAB_LAST_PID
     lab_wait_for "$WORK/hold.err" held || die "no empty program: $(cat "$WORK/hold.err")"
     stream >>"$WORK/tcp.empty"
-    lab_stop "$LAB_LAST_PID"
+    lab_stop "$hold"
     start_watch
     send "$to" "$address" >>"$WORK/kaloss"
     stream >>"$WORK/tcp.kaloss"
