@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A frame at a hook, and what kl_peek() found in it, packed into a number: behind a call the verifier
- * knows nothing of a number, and so follows what comes next once, and not once for each kind of
- * frame.
+ * What kl_peek_link() and kl_peek_net() found in a frame, packed into a number. Written to the scratch
+ * and read back, it is a number of which the verifier knows nothing: so it follows what comes next once,
+ * and not once for each kind of frame.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The records of docs/contract.md as JSON, but for those of json_many.h. What is not known is null. Each function returns a new
- * object for the caller to release, or NULL: out of memory.
+ * The records of docs/contract.md as JSON, but for those of json_many.h. What is not known is null.
+ * Each function returns a new object for the caller to release, or NULL: out of memory.
  */
 #pragma once
 
