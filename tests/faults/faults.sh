@@ -25,9 +25,10 @@ once() {
 judge() {
   local name=$1 job=$2 rc=$3 lines who
   who=$(cut -d' ' -f2- "$WORK/count.$job" 2>/dev/null)
-  lines=$(grep -c '^kaloss' "$WORK/err.$job")
+  # check says it as a line of its report.
+  lines=$(cat "$WORK/err.$job" "$WORK/out.$job" | grep -cE '^(kaloss|FAIL )')
   if [ "$rc" -eq 2 ]; then
-    [ "$lines" -eq 1 ] || echo "$name, $who: status 2 with $lines lines: $(grep '^kaloss' "$WORK/err.$job" | head -3)"
+    [ "$lines" -eq 1 ] || echo "$name, $who: status 2 with $lines lines: $(head -3 "$WORK/err.$job")"
   elif [ "$rc" -gt 2 ]; then
     echo "$name, $who: exit status $rc: $(tail -2 "$WORK/err.$job")"
   elif [ -e "$WORK/want" ] && ! diff -q "$WORK/want" "$WORK/out.$job" >/dev/null; then

@@ -94,8 +94,9 @@ match_test() {
 }
 
 # capture NS FILE: starts a capture. Without --immediate-mode the last second of it is lost when
-# tcpdump is ended.
+# tcpdump is ended. What an earlier one said is not this one's.
 capture() {
+	rm -f "$2" "$2.log"
 	lab_bg "$1" "$2.log" tcpdump --immediate-mode -i eth0 -Q in -B 8192 -U -w "$2" \
 		"(tcp or vlan)"
 	capture_pid=$LAB_LAST_PID
