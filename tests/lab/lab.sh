@@ -51,13 +51,15 @@ lab_in() {
 }
 
 # lab_bg NS LOGFILE CMD…: starts a command in the background, stdout and stderr to LOGFILE; its
-# PID is in LAB_LAST_PID. It is ended by lab_stop or at the end.
+# PID is in LAB_LAST_PID. It is ended by lab_stop or at the end. What an earlier command left in the
+# file is gone when this returns, so lab_wait_for does not take it for this one's.
 lab_bg() {
 	local ns=$1 log=$2
 	shift 2
 	[ -n "${LAB_PID[$ns]:-}" ] || { _lab_die "there is no namespace $ns"; return 1; }
+	: >"$log"
 	setpriv --pdeathsig TERM nsenter -t "${LAB_PID[$ns]}" -n -- "$@" \
-		>"$log" 2>&1 </dev/null &
+		>>"$log" 2>&1 </dev/null &
 	LAB_LAST_PID=$!
 }
 

@@ -94,9 +94,9 @@ match_test() {
 }
 
 # capture NS FILE: starts a capture. Without --immediate-mode the last second of it is lost when
-# tcpdump is ended. What an earlier one said is not this one's.
+# tcpdump is ended.
 capture() {
-	rm -f "$2" "$2.log"
+	rm -f "$2"
 	lab_bg "$1" "$2.log" tcpdump --immediate-mode -i eth0 -Q in -B 8192 -U -w "$2" \
 		"(tcp or vlan)"
 	capture_pid=$LAB_LAST_PID
@@ -285,7 +285,7 @@ unregister_test() {
 	check "unregister: by RST" "$(grep -c 'Connection reset' "$TMP/phones.err")" -eq 3
 	check "unregister: and stay down" "$(lab_json "$TMP/phones" .connects)" -eq 3
 	check "unregister: each is told" "$(grep -c \
-		'"event":"unregistered".*"ip":"10.1.0.2".*"device":"SEP002414.*"silent_ms":12[0-9][0-9]' \
+		'"event":"unregistered".*"ip":"10.1.0.2".*"device":"SEP002414.*"silent_ms":1[2-9][0-9][0-9]' \
 		"$TMP/server")" -eq 3
 
 	lab_bg server "$TMP/server" "$LAB_BIN/sip-server" --silent-after 3
