@@ -6,7 +6,7 @@
  * sequence number of its own. A program in front of the far one drops some, by a hash of their number,
  * and counts them.
  *
- *   --connections N   a power of two (1024)
+ *   --connections N   in turn; a power of two costs least (1024)
  *   --first N         number of the first keepalive (0): connections go on where they were
  *   --count N         how many keepalives (1000000)
  *   --batch N         in a row at one hook (1000)
@@ -90,8 +90,7 @@ static void parse(int argc, char **argv)
 			exit(2);
 		}
 	}
-	if (!o.access || !o.cucm || !o.batch || !o.connections ||
-	    (o.connections & (o.connections - 1))) {
+	if (!o.access || !o.cucm || !o.batch || !o.connections) {
 		fputs("usage: flood --access IF --cucm IF --pid PID [option...]\n", stderr);
 		exit(2);
 	}

@@ -16,6 +16,7 @@
 #define XOR_IMM(d, i) INSN(BPF_ALU64 | BPF_XOR | BPF_K, d, 0, 0, i)
 #define MUL_IMM(d, i) INSN(BPF_ALU64 | BPF_MUL | BPF_K, d, 0, 0, i)
 #define MOD_IMM(d, i) INSN(BPF_ALU64 | BPF_MOD | BPF_K, d, 0, 0, i)
+#define DIV_IMM(d, i) INSN(BPF_ALU64 | BPF_DIV | BPF_K, d, 0, 0, i)
 #define RSH_IMM(d, i) INSN(BPF_ALU64 | BPF_RSH | BPF_K, d, 0, 0, i)
 #define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define STORE(size, d, s, o) INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)

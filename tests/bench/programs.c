@@ -150,16 +150,29 @@ static void emit_checksum(struct code *c, const struct front_spec *s, __s16 l3)
 	emit(c, STORE(BPF_H, BPF_REG_7, BPF_REG_3, (__s16)(l3 + 10)));
 }
 
+/* r9: the frame's number; r5: whose turn it is, r4: which round. */
+static void emit_turn(struct code *c, __u32 connections)
+{
+	bool cheap = !(connections & (connections - 1));
+
+	emit(c, MOV(BPF_REG_5, BPF_REG_9));
+	emit(c, MOV(BPF_REG_4, BPF_REG_9));
+	if (cheap) {
+		emit(c, AND_IMM(BPF_REG_5, (__s32)connections - 1));
+		emit(c, RSH_IMM(BPF_REG_4, __builtin_ctz(connections)));
+	} else {
+		emit(c, MOD_IMM(BPF_REG_5, (__s32)connections));
+		emit(c, DIV_IMM(BPF_REG_4, (__s32)connections));
+	}
+}
+
 /* r7: the frame, r9: its number. */
 static void emit_rewrite(struct code *c, const struct front_spec *s)
 {
 	__s16 l3 = (__s16)(14 + 4 * s->tags), l4 = (__s16)(l3 + (s->ipv6 ? 40 : 20));
 	__s16 address = (__s16)(l3 + (s->ipv6 ? (s->to_phone ? 36 : 20) : (s->to_phone ? 16 : 12)));
 
-	emit(c, MOV(BPF_REG_5, BPF_REG_9));
-	emit(c, AND_IMM(BPF_REG_5, (__s32)s->connections - 1));
-	emit(c, MOV(BPF_REG_4, BPF_REG_9));
-	emit(c, RSH_IMM(BPF_REG_4, __builtin_ctz(s->connections)));
+	emit_turn(c, s->connections);
 	emit(c, STORE(BPF_W, BPF_REG_7, BPF_REG_5, s->to_phone ? 2 : 8)); /* the phone's MAC */
 	emit(c, MOV(BPF_REG_3, BPF_REG_5));
 	emit(c, ADD_IMM(BPF_REG_3, FIRST_ADDRESS + (__s32)s->translated));

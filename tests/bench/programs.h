@@ -25,7 +25,7 @@ struct front_spec {
 	bool ipv6;
 	bool udp;	   /* the numbers below are left alone */
 	__u8 tags;	   /* VLAN tags in the frame */
-	__u32 connections; /* a power of two: that of n is n modulo it, that of its round n by it */
+	__u32 connections; /* that of n is n modulo it, its round n by it; cheap as a power of two */
 	__u32 seq, ack;	   /* in the first round */
 	__u32 seq_step;	   /* from round to round */
 	__u32 ack_step;
