@@ -139,13 +139,17 @@ expect "halted for good: nothing of what it got is no line" \
 
 # ---- A second signal, and a third, while nobody reads ----
 
+# fill FIFO: nothing more goes in.
+fill() { dd if=/dev/zero of="$1" bs=4096 count=100 oflag=nonblock status=none 2>/dev/null; }
+
 exec 3<>"$PIPE" 4<>"$WORK/errors"
+fill "$PIPE"
 ERRORS=$WORK/errors watch_to "$PIPE" --format jsonl --queue-bytes 4096 --interval 200ms
 run_sccp 100 200 1000
 reaches "more signals: records are dropped" 1 \
   metric kaloss_integrity_total 'what="records_dropped"'
 # What it has to say at the end finds no reader either.
-dd if=/dev/zero of="$WORK/errors" bs=4096 count=100 oflag=nonblock status=none 2>/dev/null
+fill "$WORK/errors"
 kill -TERM "$WATCH"
 kill -INT "$WATCH"
 tries=300
