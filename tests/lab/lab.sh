@@ -74,12 +74,39 @@ lab_stop() {
 	wait "$pid" 2>/dev/null
 }
 
-# lab_wait_for LOGFILE TEXT [SECONDS]: waits until TEXT is in the file (10 s at most).
+# lab_wait_for LOGFILE TEXT [SECONDS]: waits until TEXT is in the file (30 s at most).
 lab_wait_for() {
-	local tries=$((${3:-10} * 50))
+	local tries=$((${3:-30} * 50))
 	until grep -qs -- "$2" "$1"; do
 		[ $((tries--)) -gt 0 ] || { _lab_die "no '$2' in $1"; return 1; }
 		sleep 0.02
+	done
+}
+
+# lab_wait_listening NS PORT: waits until somebody accepts connections there.
+lab_wait_listening() {
+	local tries=600
+	until [ -n "$(lab_in "$1" ss -Htln "sport = :$2")" ]; do
+		[ $((tries--)) -gt 0 ] || { _lab_die "nobody listens at port $2 of $1"; return 1; }
+		sleep 0.05
+	done
+}
+
+# lab_wait_connections NS PORT COUNT: waits until so many connections are open at that port of NS.
+lab_wait_connections() {
+	local tries=600
+	until [ "$(lab_in "$1" ss -Htn state established "sport = :$2" | wc -l)" -ge "$3" ]; do
+		[ $((tries--)) -gt 0 ] || { _lab_die "no $3 connections at port $2 of $1"; return 1; }
+		sleep 0.05
+	done
+}
+
+# lab_wait_read NS PORT: waits until all datagrams that came to that port were read.
+lab_wait_read() {
+	local tries=600
+	until [ "$(lab_in "$1" ss -Huln "sport = :$2" | awk '{ n += $2 } END { print n + 0 }')" -eq 0 ]; do
+		[ $((tries--)) -gt 0 ] || { _lab_die "nobody reads at port $2 of $1"; return 1; }
+		sleep 0.05
 	done
 }
 
@@ -252,7 +279,7 @@ lab_up() {
 _lab_check() {
 	local a said
 	for a in "$LAB_SERVER4" "$LAB_SERVER6"; do
-		said=$(lab_in phones timeout 2 bash -c "exec 3<>/dev/tcp/$a/9" 2>&1 || true)
+		said=$(lab_in phones timeout 20 bash -c "exec 3<>/dev/tcp/$a/9" 2>&1 || true)
 		[[ $said == *refused* ]] || { _lab_die "phones cannot reach $a"; return 1; }
 	done
 }
@@ -318,7 +345,7 @@ lab_port_security() {
 
 # lab_witness NS FILE: from now on every frame that lab_lossy and lab_port_security drop in NS is
 # written to FILE, a capture with nanoseconds. lab_witnessed FILE COUNT [SECONDS]: waits until it
-# holds that many.
+# holds that many (30 s at most).
 lab_witness() {
 	local ns=$1 file=$2
 	[ -n "${LAB_PID[witness]:-}" ] || _lab_netns witness || return 1
@@ -332,7 +359,7 @@ lab_witness() {
 }
 
 lab_witnessed() {
-	local tries=$((${3:-5} * 20)) n
+	local tries=$((${3:-30} * 20)) n
 	until n=$(tcpdump -nn -r "$1" 2>/dev/null | wc -l) && [ "$n" -ge "$2" ]; do
 		[ $((tries--)) -gt 0 ] || { _lab_die "$n of $2 frames in $1"; return 1; }
 		sleep 0.05
@@ -457,6 +484,13 @@ lab_gro() {
 # end that only acknowledges (a backup server) may take 40 ms: then 20 ms is too soon.
 lab_fast_rto() {
 	lab_in "$1" sysctl -q -w net.ipv4.tcp_rto_min_us=20000 2>/dev/null || true
+}
+
+# lab_slow_rto NS: nothing is sent twice within 10 s, where the kernel can: where nothing is lost, each
+# segment is one, however long this machine stands still.
+lab_slow_rto() {
+	lab_in "$1" sysctl -q -w net.ipv4.tcp_rto_min_us=10000000 net.ipv4.tcp_early_retrans=0 \
+		2>/dev/null || true
 }
 
 # lab_lasting_backoff NS: the ends there take no sample of the round trip from what they sent twice,
