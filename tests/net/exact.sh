@@ -60,15 +60,19 @@ records_match_captures() {
   keep_trap
   lab_drop_rule box inet to_cucm 2000 sccp_keepalive 20
   lab_drop_rule box inet to_phone 2000 sccp_keepalive_ack 17
-  lab_bg phones "$WORK/tcpdump.p" tcpdump -i eth0 --immediate-mode -U -w "$WORK/p.pcap" tcp port 2000
+  # (With room for seconds of it: a busy machine looks at them late.)
+  local dump=(tcpdump -i eth0 --immediate-mode -s 200 -B 32768 -U)
+  lab_bg phones "$WORK/tcpdump.p" "${dump[@]}" -w "$WORK/p.pcap" tcp port 2000
   local p=$LAB_LAST_PID
-  lab_bg server "$WORK/tcpdump.s" tcpdump -i eth0 --immediate-mode -U -w "$WORK/s.pcap" tcp port 2000
+  lab_bg server "$WORK/tcpdump.s" "${dump[@]}" -w "$WORK/s.pcap" tcp port 2000
   local s=$LAB_LAST_PID
+  lab_wait_for "$WORK/tcpdump.p" 'listening on' || fail "$name: no capture of the phones"
+  lab_wait_for "$WORK/tcpdump.s" 'listening on' || fail "$name: no capture of the server"
   start_watch || return
   run_sccp 200 200 4000
   stop_watch
-  lab_stop "$p" 5
-  lab_stop "$s" 5
+  lab_stop "$p" 30
+  lab_stop "$s" 30
   expect "$name: captures are whole" \
     "$(cat "$WORK"/tcpdump.[ps] | awk '/dropped by kernel/ { n += $1 } END { print n + 0 }')" -eq 0
   # How often each segment of 12 bytes was seen at the phones and at the server.

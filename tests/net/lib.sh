@@ -80,7 +80,7 @@ wait_watching() {
 # Ends the watch as a user would. Past the deadline first, so that nothing is pending.
 stop_watch() {
   sleep "${1:-1.6}"
-  lab_stop "$WATCH" 10
+  lab_stop "$WATCH" 30
   local rc=$?
   [ "$rc" -eq 0 ] || fail "watch ended with $rc: $(tail -3 "$WORK/watch.err")"
   grep -q '"type":"summary"' "$WORK/records" || fail "no summary"
@@ -158,7 +158,7 @@ run_sip() {
   lab_bg server "$WORK/server" sipp -sf "$ROOT/tests/lab/sipp/server.xml" -i "$host" -p 5060 -t tn \
     -max_socket 4000 -nostdin
   local server=$LAB_LAST_PID
-  sleep 0.5
+  lab_wait_listening server 5060 || fail "the SIP server did not start"
   lab_in phones timeout 120 sipp -sf "$ROOT/tests/lab/sipp/phone.xml" \
     -inf "$ROOT/tests/lab/sipp/phones.csv" -set loops "$3" -set period "$2" -t tn -max_socket 4000 \
     -m "$1" -r "$1" -l "$1" -i "$phone" -nostdin "$host:5060" >"$WORK/phones" 2>&1 </dev/null
