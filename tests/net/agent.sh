@@ -22,7 +22,7 @@ start_nats() {
   lab_wait_for "$WORK/nats" 'Server is ready' || fail "nats-server: $(tail -3 "$WORK/nats")"
 }
 
-stop_nats() { lab_stop "$NATS" 10; }
+stop_nats() { lab_stop "$NATS" 30; }
 
 batches() { lab_in box "$BATCHES" "$URL" "$@"; }
 
@@ -39,7 +39,7 @@ start_agent() {
 
 # stop_agent NAME PID: in good order.
 stop_agent() {
-  lab_stop "$2" 10
+  lab_stop "$2" 30
   expect "$1 ended with" $? -eq 0
 }
 
@@ -389,6 +389,9 @@ for run in $RUNS; do
   rm -rf "$WORK/js" "$WORK/spool" "$WORK/phones"*
   lab_up routed 4
   keep_trap
+  # What was sent once is to be seen once.
+  lab_slow_rto phones
+  lab_slow_rto server
   "run_$run"
   lab_down
 done

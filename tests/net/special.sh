@@ -92,6 +92,8 @@ time.sleep(30)
 # One connection that says all that SIP can say to keep itself alive.
 sip_kinds() {
   up routed 4
+  lab_slow_rto phones
+  lab_slow_rto server
   start_watch
   lab_bg server "$WORK/server" python3 -c '
 import socket
