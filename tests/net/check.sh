@@ -11,7 +11,7 @@ run_check() {
   local name=$1 status=$2
   shift 2
   # shellcheck disable=SC2086
-  lab_in box timeout 20 ${prefix:-} "$KALOSS" check --duration 800ms --connections 4096 \
+  lab_in box timeout 60 ${prefix:-} "$KALOSS" check --duration 1500ms --connections 4096 \
     "$@" >"$WORK/check" 2>"$WORK/err"
   expect "$name: exit status" "$?" -eq "$status"
   [ ! -s "$WORK/err" ] || fail "$name: on standard error: $(head -1 "$WORK/err")"
@@ -49,12 +49,13 @@ net() {
   keep_trap
 }
 
-# Phones that talk until the lab ends. They are given a moment to register.
+# Phones that talk until the lab ends. They are all connected, and given a moment to register.
 talk() {
   lab_bg server "$WORK/server" "$LAB_BIN/sccp-server" --port 2000
   lab_wait_for "$WORK/server" ready || fail "the SCCP server did not start"
   lab_bg phones "$WORK/phones" "$LAB_BIN/sccp-phones" --server "$LAB_SERVER" --bind "$LAB_PHONES" \
-    --port 2000 --phones 8 --period 250 --duration 120000
+    --port 2000 --phones 8 --period 250 --duration 600000
+  lab_wait_connections server 2000 8 || fail "the phones do not connect"
   sleep 0.7
 }
 
@@ -280,7 +281,7 @@ rewritten_test() {
 	}
 END
   lab_bg phones "$WORK/frames" "$LAB_BIN/frames" --interface eth0 --side phone \
-    --src-mac "$LAB_MAC_PHONES" --dst-mac "$LAB_MAC_ACCESS" --connections 5 --keepalives 1000 \
+    --src-mac "$LAB_MAC_PHONES" --dst-mac "$LAB_MAC_ACCESS" --connections 5 --keepalives 30000 \
     --interval-us 1000 --server "$LAB_FAKE_SERVER4" --port 2000
   run_check "rewritten" 1 "${BOTH[@]}"
   says "rewritten" '^FAIL traffic: 5 connections with the same addresses but other sequence numbers'
@@ -340,7 +341,7 @@ quiet_test() {
   lab_bg box "$WORK/check" "$KALOSS" check "${BOTH[@]}" --duration 60s --hook tc --tc-filters
   pid=$LAB_LAST_PID
   lab_wait_for "$WORK/check" '^ok   kernel'
-  lab_stop "$pid" 5
+  lab_stop "$pid" 30
   expect "ended by a signal: exit status" "$?" -eq 0
   expect "ended by a signal: nothing is left attached" "x$(attached)" = x
 }
