@@ -35,9 +35,9 @@ start() {
   wait_delivered "at the start: $*"
 }
 
-# wait_for NAME COMMAND…: until it succeeds, 20 s at most.
+# wait_for NAME COMMAND…: until it succeeds, a minute at most.
 wait_for() {
-  local name=$1 tries=200
+  local name=$1 tries=600
   shift
   until "$@"; do
     [ $((tries--)) -gt 0 ] || { fail "$name: never: $*; $(tail -3 "$WORK/watch.err")"; return 1; }
@@ -60,6 +60,14 @@ wait_delivered() {
   wait_for "$1" more_than $(($(ticks) + 1)) ticks && wait_for "$1: delivered both ways" delivers
 }
 
+# steady TICKS: behind the first so many ticks each phone had its turn some times, both ways, and in the
+# last ones everything could be paired.
+steady() {
+  jq -n -e "[inputs | select(.type == \"tick\")][$1:]
+    | (map([.to_cucm.delivered, .to_phone.delivered] | min) | add // 0) >= 900
+      and (.[-3:] | map(.integrity.unpaired) | add) == 0" "$WORK/records" >/dev/null 2>&1
+}
+
 # so_far COUNT: of the integrity of all ticks.
 so_far() {
   jq -s "map(select(.type == \"tick\") | .integrity.$1) | add" "$WORK/records"
@@ -79,6 +87,7 @@ losses_are_found() {
   local name=$1
   all_well "$name"
   # Flows are proven again, and what was under way is through.
+  wait_for "$name: all phones are through" steady $(($(ticks) + 1))
   sleep 1.2
   lab_drop_rule box inet to_cucm 2000 sccp_keepalive 40
   lab_drop_rule box inet to_phone 2000 sccp_keepalive_ack 40
@@ -183,11 +192,13 @@ renamed() {
   all_well "$NAME"
 }
 
+no_tcx() { [ "$(lab_in "$1" "$ROOT/tests/net/tcx_programs.py" "$2" | wc -l)" -eq 0 ]; }
+
 moved() {
   NAME="cucm0 moved to another namespace"
   lab_in box ip link set cucm0 netns "${LAB_PID[server]}"
   wait_for "$NAME" told 'cucm0 is gone'
-  sleep 0.5
+  wait_for "$NAME: no program there" no_tcx server cucm0
   expect "$NAME: programs there" \
     "$(lab_in server "$ROOT/tests/net/tcx_programs.py" cucm0 | wc -l)" -eq 0
   expect "$NAME: XDP there" \
@@ -301,6 +312,7 @@ one_of_two() {
   sleep 2
   lab_drop_flush box
   sleep 1.5
+  wait_for "$NAME: unpaired" more_than 10 so_far unpaired_by.gap 2>/dev/null
   expect "$NAME: unpaired" "$(so_far unpaired_by.gap)" -gt 10
   no_loss_so_far "$NAME"
   lab_in box ip link add acc1 type veth peer name acc1peer
