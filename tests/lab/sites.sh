@@ -51,7 +51,7 @@ sites_nats() {
   mkdir -p "$SITES_WORK/nats"
   lab_bg wan "$SITES_WORK/nats.log" nats-server -a 10.99.0.1 -p 4222 -js -sd "$SITES_WORK/nats"
   SITES_PID[nats]=$LAB_LAST_PID
-  lab_wait_for "$SITES_WORK/nats.log" 'Server is ready' 20
+  lab_wait_for "$SITES_WORK/nats.log" 'Server is ready' 60
 }
 
 # sites_agent NS SIDE IF [OPTION…]: in the environment SITES_ENV, where it is set.
@@ -70,7 +70,7 @@ sites_joiner() {
   lab_bg wan "$SITES_WORK/join-$name.log" "$KALOSS" join --nats "$SITES_NATS" --name "$name" \
     --format jsonl --output "$SITES_WORK/join-$name.jsonl" "$@"
   SITES_PID[$name]=$LAB_LAST_PID
-  lab_wait_for "$SITES_WORK/join-$name.log" ', ready' 20
+  lab_wait_for "$SITES_WORK/join-$name.log" ', ready' 60
 }
 
 # sites_drop NAME INTERFACE to_cucm|to_phone EVERY: wan drops every so many keepalives (answers) that

@@ -34,11 +34,11 @@ SITES_ENV=("LD_PRELOAD=$BUILD/tests/faults/clock.so" "KALOSS_CLOCK=$WORK/clock")
 sites_agent south access acc0 "${AGENT[@]}"
 SITES_ENV=()
 # (What libnats waits for must not be an hour away: an agent's clock stays as it started.)
-lab_wait_for "$WORK/agent-south.log" connected 20
+lab_wait_for "$WORK/agent-south.log" connected
 echo "0 0" >"$WORK/clock"
 sites_agent centre cucm cucm0 "${AGENT[@]}"
 for ns in north south centre; do
-  lab_wait_for "$WORK/agent-$ns.log" 'XDP\|tcx\|clsact' 20 || fail "agent $ns: $(cat "$WORK/agent-$ns.log")"
+  lab_wait_for "$WORK/agent-$ns.log" 'XDP\|tcx\|clsact' 60 || fail "agent $ns: $(cat "$WORK/agent-$ns.log")"
 done
 
 lab_bg server "$WORK/server" "$LAB_BIN/sccp-server" --port 2000
@@ -52,6 +52,7 @@ for n in 1 2; do
 done
 sleep 7
 for joiner in one two; do
+  lab_wait_for "$WORK/join-$joiner.log" ': taken'
   expect "joiner $joiner: partitions that it has taken" "$(grep -c ': taken' "$WORK/join-$joiner.log")" -gt 0
 done
 kill -KILL "${SITES_PID[one]}"
@@ -75,10 +76,21 @@ for branch in north south; do
   done
 done
 expect "drops to be found" "$truth" -gt 50
-sites_wait_for_losses "$truth" 60
+sites_wait_for_losses "$truth" 120
 sleep 5 # for more than there should be
+ticks() { jq -s "[.[] | select(.type == \"tick\") | $1] | add" "$WORK/records"; }
+seen() { echo $(($(lab_dropped wan "north_$1_seen") + $(lab_dropped wan "south_$1_seen"))); }
+# What is settled is told of in the tick to come.
+tries=60
+until sites_records "$WORK/records" &&
+  [ "$(ticks '.by_kind.sccp_keepalive.to_cucm.sent // 0')" -ge "$(seen keepalives)" ] &&
+  [ "$(ticks '.by_kind.sccp_keepalive_ack.to_phone.sent // 0')" -ge "$(seen answers)" ] &&
+  [ "$(ticks '.to_cucm.lost_between + .to_phone.lost_between')" -ge "$truth" ]; do
+  [ $((tries--)) -gt 0 ] || break
+  sleep 0.5
+done
 for pid in one two; do
-  [ ! -d "/proc/${SITES_PID[$pid]}" ] || lab_stop "${SITES_PID[$pid]}" 15
+  [ ! -d "/proc/${SITES_PID[$pid]}" ] || lab_stop "${SITES_PID[$pid]}" 30
 done
 sites_records "$WORK/records"
 
@@ -88,11 +100,9 @@ for branch in north south; do
   expect "$branch: answers lost" "$(losses $branch to_phone)" -eq "$(lab_dropped wan "${branch}_answers")"
 done
 expect "each id once" "$(jq -r .id "$WORK/records" | sort | uniq -d | wc -l)" -eq 0
-ticks() { jq -s "[.[] | select(.type == \"tick\") | $1] | add" "$WORK/records"; }
 expect "ticks add up to as many losses" \
   "$(ticks '.to_cucm.lost_between + .to_phone.lost_between')" -eq "$truth"
 expect "nothing is unpaired" "$(ticks .integrity.unpaired)" -eq 0
-seen() { echo $(($(lab_dropped wan "north_$1_seen") + $(lab_dropped wan "south_$1_seen"))); }
 expect "keepalives sent" "$(ticks '.by_kind.sccp_keepalive.to_cucm.sent // 0')" -eq "$(seen keepalives)"
 expect "answers sent" "$(ticks '.by_kind.sccp_keepalive_ack.to_phone.sent // 0')" -eq "$(seen answers)"
 expect "gaps in what agents covered" "$(jq -s '[.[] | select(.type == "gap")] | length' "$WORK/records")" -eq 0

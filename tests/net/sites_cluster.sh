@@ -39,7 +39,7 @@ records() {
 
 for n in 1 2 3; do node $n; done
 for n in 1 2 3; do
-  lab_wait_for "$WORK/node$n.log" 'Server is ready' 20 || fail "node $n: $(tail -3 "$WORK/node$n.log")"
+  lab_wait_for "$WORK/node$n.log" 'Server is ready' 60 || fail "node $n: $(tail -3 "$WORK/node$n.log")"
 done
 for j in one two; do joiner $j; done
 for j in one two; do
@@ -56,13 +56,13 @@ kill -KILL "${JOINER[one]}"
 wait "${JOINER[one]}" 2>/dev/null
 sleep 4
 node 2
-lab_wait_for "$WORK/node2.log" 'Server is ready' 20 || fail "node 2 did not come back"
+lab_wait_for "$WORK/node2.log" 'Server is ready' 60 || fail "node 2 did not come back"
 joiner one
 wait "$LOAD" || fail "the load: $(cat "$WORK/load")"
 
 truth=$(wc -l <"$WORK/truth")
 expect "losses to be found" "$truth" -gt 100
-tries=40
+tries=240
 until records && [ "$(grep -c '"type":"loss"' "$WORK/records")" -ge "$truth" ]; do
   [ $((tries--)) -gt 0 ] || break
   sleep 0.5
@@ -70,12 +70,12 @@ done
 sleep 3 # for more than there should be
 ticks() { jq -s "[.[] | select(.type == \"tick\") | $1] | add" "$WORK/records"; }
 # What is settled is told of in the tick to come.
-tries=20
+tries=120
 until records && [ "$(ticks '.to_cucm.sent + .to_phone.sent')" -ge "$(lab_json "$WORK/load" .copies)" ]; do
   [ $((tries--)) -gt 0 ] || break
   sleep 0.5
 done
-for j in one two; do lab_stop "${JOINER[$j]}" 20 || fail "joiner $j: $(tail -2 "$WORK/join-$j.log")"; done
+for j in one two; do lab_stop "${JOINER[$j]}" 60 || fail "joiner $j: $(tail -2 "$WORK/join-$j.log")"; done
 records
 
 jq -r 'select(.type == "loss") | "\(.phone.ip) \(.phone.port) \(.direction) \(.seq)"' "$WORK/records" |
