@@ -8,10 +8,11 @@ OPTIONS_AFTER=700,1300,1900,2500
 OPTI=4f505449 KEEPALIVE=04000000
 
 # What the schedule allows to be known of the ageing time: the phone acknowledges within 50 ms, and
-# is silent from then on.
+# is silent from then on. On a busy machine an OPTIONS is late, and the bounds are closer: never beyond
+# the ageing time itself, but for what the bridge's own timer is late.
 options_bounds() {
-  between "$1: more than" "$(figure mac_ageing ageing_above_s)" 1.2 1.4
-  between "$1: at most" "$(figure mac_ageing ageing_at_most_s)" 1.7 2.0
+  between "$1: more than" "$(figure mac_ageing ageing_above_s)" 1.2 1.7
+  between "$1: at most" "$(figure mac_ageing ageing_at_most_s)" 1.55 2.1
 }
 
 # The server's OPTIONS that left it and never reached a phone.
@@ -91,8 +92,8 @@ ageing_switch() {
   expect "ageing_switch: OPTIONS that the switch lost" "$(options_lost)" -ge 20
   expect "ageing_switch: aged, says the switch" "$(grep -c '^Deleted 00:24:14.*stale' "$WORK/monitor")" -ge 20
   first_is ageing_switch mac_ageing high
-  between "ageing_switch: more than" "$(figure mac_ageing ageing_above_s)" 1.6 1.8
-  between "ageing_switch: at most" "$(figure mac_ageing ageing_at_most_s)" 2.1 2.4
+  between "ageing_switch: more than" "$(figure mac_ageing ageing_above_s)" 1.6 2.1
+  between "ageing_switch: at most" "$(figure mac_ageing ageing_at_most_s)" 1.95 2.5
   between "ageing_switch: set in the switch" "$(figure mac_ageing ageing_set_s)" 2 2
   # This host's bridge is not on that way, and has another ageing time.
   says ageing_switch mac_ageing remedy "ageing time" 10.1.200.1
@@ -125,9 +126,10 @@ ageing_security() {
   diagnose_end ageing_security 1 17
   expect "ageing_security: first copies that the ports lost" "$(lab_dropped switch port_security)" -ge 20
   first_is ageing_security mac_ageing high
-  expect "ageing_security: phones" "$(finding mac_ageing .phones)" -eq 5
-  between "ageing_security: more than" "$(figure mac_ageing ageing_above_s)" 1.4 1.6
-  between "ageing_security: at most" "$(figure mac_ageing ageing_at_most_s)" 1.7 2.05
+  # (What is due each 1.5 s may once be late by 0.2 s: then there is one more.)
+  between "ageing_security: phones" "$(finding mac_ageing .phones)" 5 6
+  between "ageing_security: more than" "$(figure mac_ageing ageing_above_s)" 1.4 1.75
+  between "ageing_security: at most" "$(figure mac_ageing ageing_at_most_s)" 1.65 2.15
   says ageing_security mac_ageing remedy "ageing time" "port security"
   says_not ageing_security mac_ageing remedy br0
   high_only ageing_security mac_ageing
