@@ -64,6 +64,7 @@ silence() {
   keep_trap
   listen "$hook"
   lab_bg server "$WORK/server" "$LAB_BIN/sccp-server" --port 2000
+  lab_wait_for "$WORK/server" ready || fail "the SCCP server did not start"
   lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER4" --phones 1 --period 2000 \
     --duration 6500 --quiet >/dev/null
   lab_stop "$LISTENER"
@@ -94,18 +95,19 @@ flood() {
   keep_trap
   listen xdp
   lab_bg server "$WORK/server" "$LAB_BIN/sccp-server" --port 2000
+  lab_wait_for "$WORK/server" ready || fail "the SCCP server did not start"
   kill -STOP "$LISTENER"
   lab_in server "$ROOT/tests/net/announce.py" eth0 10.1.3.3 02:00:00:00:09:09 3000
   kill -CONT "$LISTENER"
   lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER4" --phones 1 --period 500 \
-    --duration 1800 --quiet >/dev/null
+    --duration 3300 --quiet >/dev/null
   lab_stop "$LISTENER"
   expect 'flood: some had no room' "$(heard '.type == "end" and .arp_lost > 0')" -eq 1
   expect 'flood: and the keepalives had' "$(heard '.type == "segment" and .direction == 0')" -ge 3
   listen xdp no-idle no-arp
   ask 4 "$LAB_SERVER4"
   lab_in phones "$LAB_BIN/sccp-phones" --server "$LAB_SERVER4" --phones 1 --period 500 \
-    --duration 900 --quiet >/dev/null
+    --duration 1900 --quiet >/dev/null
   lab_stop "$LISTENER"
   expect 'switched off: no ARP' "$(heard '.type == "arp"')" -eq 0
   expect 'switched off: no silence' "$(heard '.type == "segment" and .idle_ms != null')" -eq 0
