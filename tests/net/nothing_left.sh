@@ -43,7 +43,7 @@ ours() {
 
 # A link goes a moment after its last user.
 wait_none() {
-  local tries=50
+  local tries=150
   while [ "$(ours)" -ne "${1:-0}" ] && [ $((tries--)) -gt 0 ]; do sleep 0.1; done
   ours
 }
@@ -61,7 +61,7 @@ seen() {
 }
 
 ended_by() {
-  local signal=$1 name=$2 before tries=50
+  local signal=$1 name=$2 before tries=300
   shift 2
   lab_up routed 4
   keep_trap
