@@ -76,10 +76,17 @@ tries=300
 until [ "$(get "http://127.0.0.1:$PORT/metrics" |
   awk '/^kaloss_unregistrations_total/ { n += $2 } END { print n + 0 }')" -ge 4 ] ||
   [ $((tries--)) -le 0 ]; do sleep 0.2; done
-sleep 3
+# Until nothing changes any more but the time.
+standing() { get "http://127.0.0.1:$PORT/metrics" | grep -vE '^(#|kaloss_last_tick|kaloss_bpf_)'; }
+was='' tries=20
+until now=$(standing) && [ "$now" = "$was" ]; do
+  was=$now
+  [ $((tries--)) -gt 0 ] || { fail "the metrics never come to rest"; break; }
+  sleep 3
+done
 lab_stop "$scraper"
 get "http://127.0.0.1:$PORT/metrics" >"$SCRAPES/99999"
-told "Prometheus is asked" lab_in box timeout 60 bash -c \
+told "Prometheus is asked" lab_in box timeout 120 bash -c \
   "until '$HELPER' stored $PROMETHEUS '$SCRAPES/99999'; do sleep 0.5; done >/dev/null;
    '$HELPER' stored $PROMETHEUS '$SCRAPES/99999'"
 told "Prometheus evaluates the dashboard and the alerts" \
@@ -87,7 +94,7 @@ told "Prometheus evaluates the dashboard and the alerts" \
 expect "Prometheus: the target is up" \
   "$(get -G "http://127.0.0.1:$PROMETHEUS/api/v1/query" --data-urlencode 'query=up{job="kaloss"}' |
     jq -r '.data.result[0].value[1]')" = 1
-lab_stop "$server" 10
+lab_stop "$server" 30
 told "dashboard and alerts use metrics that there are" "$HELPER" names "$SCRAPES/99999" \
   "$ROOT/docs/grafana/kaloss.json" "$ROOT/docs/prometheus/kaloss.rules.yml"
 promtool check metrics <"$SCRAPES/99999" >"$WORK/lint" 2>&1
@@ -144,7 +151,7 @@ lab_drop_rule box inet to_cucm 2000 sccp_keepalive 20
 start_watch --prometheus 127.0.0.1:$PORT
 lab_bg box "$WORK/holder" "$HELPER" hold $PORT 1000
 holder=$LAB_LAST_PID
-lab_wait_for "$WORK/holder" "held 1000" 30 || fail "$(cat "$WORK/holder")"
+lab_wait_for "$WORK/holder" "held 1000" 60 || fail "$(cat "$WORK/holder")"
 (
   answered=0
   for _ in $(seq 20); do
@@ -178,7 +185,7 @@ start_watch --prometheus "[::1]:$PORT"
 expect "IPv6" "$(get -o /dev/null -w '%{http_code}' "http://[::1]:$PORT/healthz")" -eq 200
 # refused NAME ADDRESS WANT: one line and exit status 2, before any interface is looked at.
 refused() {
-  lab_in box timeout 20 "$KALOSS" watch --access nope0 --cucm nope1 --prometheus "$2" \
+  lab_in box timeout 60 "$KALOSS" watch --access nope0 --cucm nope1 --prometheus "$2" \
     >"$WORK/out" 2>"$WORK/err"
   expect "$1: exit status" $? -eq 2
   expect "$1" "$(cat "$WORK/out" "$WORK/err")" = "kaloss watch: --prometheus $3"
@@ -191,7 +198,7 @@ for bad in 127.0.0.1 ::1:$PORT localhost:$PORT : 0 :65536 x; do
 done
 stop_watch 0
 # The next run may have it at once.
-lab_in box timeout 20 "$KALOSS" watch --access nope0 --cucm nope1 --prometheus "[::1]:$PORT" \
+lab_in box timeout 60 "$KALOSS" watch --access nope0 --cucm nope1 --prometheus "[::1]:$PORT" \
   >"$WORK/out" 2>"$WORK/err"
 expect "an address that was just in use" "$(cat "$WORK/out" "$WORK/err")" = \
   "kaloss watch: nope0: no such interface"
