@@ -12,7 +12,7 @@ from where import end, frames, key_of_report
 
 # A timeout is told in ticks of the kernel's clock (4 ms), and waits for its turn on a busy machine.
 # The period, which is solved from the first intervals, is off by as much, and so is what comes late.
-SLACK, SHARE = 0.05, 0.15
+SLACK, SHARE = 0.08, 0.15
 
 
 def seconds(text):
@@ -126,9 +126,10 @@ class Case:
     def unregistered(self, phone, cycles):
         period, at = self.args.period_ms / 1000, self.gone[phone]
         late = self.late(cycles)
-        check(len(late) == 7 and doubles(late), f"{phone} (the lab): seven timeouts that double",
-              ms(late))
-        check(cycles[-1].late is None, f"{phone} (the lab): the eighth REGISTER never arrives")
+        # (Six, where a handshake took so long that the first timeout is more than 34 ms.)
+        check(6 <= len(late) <= 7 and doubles(late),
+              f"{phone} (the lab): six or seven timeouts that double", ms(late))
+        check(cycles[-1].late is None, f"{phone} (the lab): the last REGISTER never arrives")
         self.losses(phone, cycles)
         self.backoff(phone, cycles)
         forecasts = [f for f in self.of("forecast", phone)

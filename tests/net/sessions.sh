@@ -7,7 +7,7 @@
 # is 11 times as fast as on a real phone: 4 s from answer to REGISTER, 2.2 s of grace, 26 ms for
 # the first timeout.
 #
-# Three kinds of phones: SIP phones that get unregistered in their 8th cycle; SCCP phones, which
+# Three kinds of phones: SIP phones that get unregistered in their 7th or 8th cycle; SCCP phones, which
 # lose as many first copies but whose server is patient; and SIP phones that refresh before the
 # switch forgets them, which lose nothing.
 set -u
