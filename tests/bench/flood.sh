@@ -14,8 +14,8 @@ CONNECTIONS=1024 COUNT=1500000 JOIN=1048576
 RING=$((1 << 26))
 ! $QUICK || RING=$((1 << 24))
 # A quick run may be one of many that wait for one another: what waits so long is called lost.
-DEADLINE=1
-! $QUICK || COUNT=50000 DEADLINE=3
+DEADLINE=1 REST=1
+! $QUICK || COUNT=50000 DEADLINE=3 REST=4
 
 # burst COUNT OPTION…: the next keepalives; one line to $WORK/bursts.
 burst() {
@@ -81,7 +81,7 @@ scene() {
   sleep 0.5
   for ((i = 0; i < RUNS; i++)); do
     burst $COUNT --batch "$batch"
-    sleep $((DEADLINE + 1))
+    sleep $((DEADLINE + REST))
   done
   stop_watch
   compare "$name"
@@ -130,7 +130,7 @@ real_burst() {
     --address "$LAB_FAKE_SERVER4" --connections $CONNECTIONS --first "$FIRST" --count "$count" \
     --sink "${LAB_PID[server]}:eth0" "$@" >>"$WORK/bursts" || die "the generator failed"
   FIRST=$((FIRST + count))
-  sleep $((DEADLINE + 1))
+  sleep $((DEADLINE + REST))
 }
 
 "$BIN/figure"
