@@ -214,7 +214,7 @@ refused() {
   local name=$1 pattern=$2 rc
   shift 2
   # shellcheck disable=SC2086
-  timeout 20 "$KALOSS" diagnose $CAPTURES "$@" >out 2>err </dev/null
+  timeout 60 "$KALOSS" diagnose $CAPTURES "$@" >out 2>err </dev/null
   rc=$?
   if [ $rc -eq 2 ] && [ "$(grep -c '' err)" -eq 1 ] && [ ! -s out ] && grep -qE -e "$pattern" err; then
     pass "$name: $(cat err)"

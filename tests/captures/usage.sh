@@ -17,7 +17,7 @@ mkfifo pipe
 refused() {
   local name=$1 pattern=$2 rc lines
   shift 2
-  timeout 20 "$KALOSS" "$@" >out 2>err <b.pcap
+  timeout 60 "$KALOSS" "$@" >out 2>err <b.pcap
   rc=$?
   lines=$(grep -c '' err)
   if [ $rc -eq 2 ] && [ "$lines" -eq 1 ] && [ ! -s out ] && grep -qE -e "$pattern" err; then

@@ -11,7 +11,7 @@ keep_trap
 refused() {
   local name=$1 pattern=$2 rc lines
   shift 2
-  lab_in box timeout 20 "$KALOSS" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null
+  lab_in box timeout 60 "$KALOSS" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null
   rc=$?
   lines=$(grep -c '' "$WORK/err")
   if [ $rc -eq 2 ] && [ "$lines" -eq 1 ] && [ ! -s "$WORK/out" ] && grep -qE -e "$pattern" "$WORK/err"
@@ -69,13 +69,13 @@ lab_in box setpriv --bounding-set=-net_admin --inh-caps=-net_admin \
 expect "without CAP_NET_ADMIN: names it alone" "$(grep -c 'privilege: CAP_NET_ADMIN ' "$WORK/err")" -eq 1
 
 # A full disk.
-lab_in box timeout 20 "$KALOSS" watch $both --format jsonl --output /dev/full --duration 3s \
+lab_in box timeout 60 "$KALOSS" watch $both --format jsonl --output /dev/full --duration 3s \
   >"$WORK/out" 2>"$WORK/err"
 expect "full disk: exit status" $? -eq 2
 expect "full disk: says so" "$(grep -c '/dev/full: No space left' "$WORK/err")" -eq 1
 
 # A reader that goes away ends it quietly.
-lab_in box timeout 20 bash -c "set -o pipefail; '$KALOSS' watch $both --format jsonl --interval 200ms \
+lab_in box timeout 60 bash -c "set -o pipefail; '$KALOSS' watch $both --format jsonl --interval 200ms \
   2>'$WORK/err' | head -2 >'$WORK/out'"
 expect "closed pipe: exit status" $? -eq 0
 expect "closed pipe: records" "$(grep -c '"type":"tick"' "$WORK/out")" -eq 2

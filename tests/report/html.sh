@@ -31,7 +31,7 @@ alone=(unshare -n)
 
 # browse OPTION…: its own messages, and those of the page's console, to $WORK/err
 browse() {
-  HOME=$WORK timeout 60 "${alone[@]}" chromium-headless-shell --headless --no-sandbox --disable-gpu \
+  HOME=$WORK timeout 240 "${alone[@]}" chromium-headless-shell --headless --no-sandbox --disable-gpu \
     --disable-dev-shm-usage --enable-logging=stderr --user-data-dir="$WORK/profile" \
     --window-size=1400,1500 --virtual-time-budget=5000 "$@" 2>"$WORK/err"
 }
