@@ -511,28 +511,38 @@ _lab_members() {
 	done
 }
 
+# _lab_kill SIGNAL: to all of them but those that hold the namespaces. Fails where there were none.
+_lab_kill() {
+	local p any=1
+	for p in $(_lab_members); do
+		case " ${LAB_PID[*]} " in *" $p "*) continue ;; esac
+		any=0
+		[ "$1" = 0 ] || kill "-$1" "$p" 2>/dev/null
+	done
+	return $any
+}
+
 # lab_down: ends every process in the lab's namespaces, and with them the namespaces. Done by
 # the EXIT trap too; a second call does nothing.
 lab_down() {
-	local pids holders=" ${LAB_PID[*]} " p tries=100 left
+	local p tries=100
 	[ "${LAB_OWNER:-}" = "$BASHPID" ] && [ ${#LAB_PID[@]} -gt 0 ] || return 0
-	for p in $(_lab_members); do
-		case $holders in *" $p "*) ;; *) kill -TERM "$p" 2>/dev/null ;; esac
-	done
-	while [ $((tries--)) -gt 0 ]; do
-		left=0
-		for p in $(_lab_members); do
-			case $holders in *" $p "*) ;; *) left=1 ;; esac
-		done
-		[ $left = 1 ] || break
-		sleep 0.03
-	done
+	_lab_kill TERM
+	while _lab_kill 0 && [ $((tries--)) -gt 0 ]; do sleep 0.03; done
 	for ((tries = 0; tries < 50; tries++)); do
-		pids=$(_lab_members)
-		[ -n "$pids" ] || break
-		# shellcheck disable=SC2086
-		kill -KILL $pids 2>/dev/null
+		_lab_kill KILL || break
 		sleep 0.02
+	done
+	# Those that hold them come last, and nobody is looked for afterwards: the kernel gives the name of
+	# a namespace that is gone to the next one, which may be that of another test beside this one.
+	for p in $(_lab_members); do
+		case " ${LAB_PID[*]} " in *" $p "*) kill -KILL "$p" 2>/dev/null ;; esac
+	done
+	for p in "${LAB_PID[@]}"; do
+		for ((tries = 0; tries < 500; tries++)); do
+			[ -d "/proc/$p" ] && ! grep -qs '^State:.Z' "/proc/$p/status" || break
+			sleep 0.02
+		done
 	done
 	LAB_PID=()
 	LAB_WITNESS=()
