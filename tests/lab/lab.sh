@@ -117,7 +117,7 @@ lab_json() {
 
 # A namespace with lo up, no router solicitations, no duplicate address detection.
 _lab_netns() {
-	local ns=$1 tries=200 own
+	local ns=$1 tries=1500 own
 	own=$(readlink /proc/self/ns/net)
 	setpriv --pdeathsig KILL unshare -n -- sleep infinity </dev/null >/dev/null 2>&1 &
 	LAB_PID[$ns]=$!
