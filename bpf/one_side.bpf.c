@@ -159,9 +159,13 @@ static __always_inline bool start(struct kl_sight_record *r, __u32 parsed, bool 
 SEC("xdp.frags")
 int kaloss_one_xdp(struct xdp_md *ctx)
 {
+	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct kl_sight_record *r = scratch();
-	__u64 packed = peek_xdp(ctx);
+	__u64 packed;
 
+	if (kl_glance(data, end, &kl_ports) == KL_GLANCE_PASS)
+		return XDP_PASS;
+	packed = peek_xdp(ctx);
 	if (r && parsed_of(packed) != KL_NOT_OURS && start(r, parse_xdp(ctx, packed), false))
 		hand_over(ctx, true, r);
 	return XDP_PASS;
@@ -208,10 +212,14 @@ __noinline int take_pieces(struct __sk_buff *ctx)
 
 static __always_inline int observe_tc(struct __sk_buff *ctx, bool egress)
 {
+	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct kl_sight_record *r = scratch();
-	__u64 packed = peek_tc(ctx);
+	__u64 packed;
 	__u32 parsed;
 
+	if (kl_glance(data, end, &kl_ports) == KL_GLANCE_PASS)
+		return KL_TC_NEXT;
+	packed = peek_tc(ctx);
 	if (!r || parsed_of(packed) == KL_NOT_OURS)
 		return KL_TC_NEXT;
 	parsed = parse_tc(ctx, packed);
