@@ -172,6 +172,14 @@ static __u64 silent_for_most_of_a_period(struct stage *st, __u64 at, __u64 perio
 	return at + period_ns;
 }
 
+/* A sender of many keepalives that stands still for some of its periods, and makes up for it. */
+static __u64 stands_still_for_a_moment(struct stage *st, __u64 at, __u64 period_ns)
+{
+	stage_exchange(st, at + 3 * period_ns / 2);
+	stage_exchange(st, at + 3 * period_ns / 2 + 2 * STAGE_MS);
+	return at + 2 * period_ns;
+}
+
 /* Other packets of the phone, counted along, now and then. */
 static __u64 others_count_along(struct stage *st, __u64 at, __u64 period_ns)
 {
@@ -248,6 +256,10 @@ static const struct {
 	  { KL_SCCP, .ipv6 = true },
 	  30,
 	  .phone_side = 1 },
+	{ "IPv6: a sender stands still for a moment",
+	  stands_still_for_a_moment,
+	  { KL_SCCP, .ipv6 = true },
+	  1 },
 	{ "the clock steps back", the_clock_steps_back, { KL_SCCP }, 30 },
 	{ "the clock steps back, IPv6", the_clock_steps_back, { KL_SCCP, .ipv6 = true }, 30 },
 	{ "the clock steps ahead", the_clock_steps_ahead, { KL_SCCP }, 30 },

@@ -13,7 +13,8 @@
  *   growth     three keepalives in a row came late, each twice as late as the one before
  *   timeout    it is late by just the timeout that this sender was seen to use
  *   silence    nothing came for about a period or more, and then the next one right behind it: its
- *              sender had gone on. (One that paused, or a clock that stepped, has nothing waiting.)
+ *              sender had gone on. (One that paused, or a clock that stepped, has nothing waiting,
+ *              but for one that stood still for a moment and makes up for it.)
  * Where a sender is known to number its packets one by one and no number is left out, nothing was
  * lost, however late it came: the last three are for those who do not.
  */
@@ -27,6 +28,8 @@
 #define SLOW_US 190000
 /* An acknowledgement that passed so long ago would have ended the retransmissions. */
 #define ARRIVED_US 50000
+/* A sender that stands still for so long is no busy one. */
+#define SILENCE_US 2000000
 /* No probe for a tail loss comes sooner. */
 #define TAIL_PROBE_US 5000
 
@@ -370,7 +373,8 @@ static void judge_by_time(struct kl_sessions *s, struct kl_node *n, const struct
 
 	/* The old schedule went on during a silence: it was no change of period, and no pause. */
 	if (before->late_us && !before->told && !seen->late && !seen->new_period &&
-	    before->silent && seen->interval_us < n->session.schedule.period_us / 2) {
+	    before->silent && before->late_us >= SILENCE_US &&
+	    seen->interval_us < n->session.schedule.period_us / 2) {
 		struct kl_story story = unseen(n, e, before->late_us * KL_NS_PER_US);
 
 		before->told = true;
