@@ -125,7 +125,11 @@ tagged() {
   lab_in phones "$LAB_BIN/frames" --interface eth0 --src-mac "$LAB_MAC_PHONES" \
     --dst-mac "$LAB_MAC_SERVER" --side phone --connections 200 --keepalives 20 --interval-us 200 \
     --server "$LAB_FAKE_SERVER" --port 2000 --vlan "$vlan" --handshake >"$WORK/frames.p" &
-  local sender=$!
+  local sender=$! tries=600
+  # All SYNs go before the first keepalive: one that came behind a SYN-ACK would begin anew.
+  while lab_in box nft list counter bridge lab up | grep -q 'packets 0 ' && [ $((tries--)) -gt 0 ]; do
+    sleep 0.05
+  done
   lab_in server "$LAB_BIN/frames" --interface eth0 --src-mac "$LAB_MAC_SERVER" \
     --dst-mac "$LAB_MAC_PHONES" --side server --connections 200 --keepalives 20 --interval-us 200 \
     --server "$LAB_FAKE_SERVER" --port 2000 --vlan "$vlan" --handshake >"$WORK/frames.s"

@@ -55,6 +55,14 @@ end_watch() {
   RC=$?
 }
 
+# fill FIFO: empty lines, until nothing more goes in.
+fill() {
+  local bytes
+  for bytes in 4096 1; do
+    yes '' | dd of="$1" bs=$bytes iflag=fullblock count=5000 oflag=nonblock status=none 2>/dev/null
+  done
+}
+
 lab_up routed 4
 keep_trap
 lab_drop_rule box inet to_cucm 2000 sccp_keepalive 5
@@ -124,6 +132,7 @@ kill -CONT $reader
 lab_wait_for "$WORK/text" 'DROPPED [0-9]* records from ' 20
 expect "halted: a line says so" "$(grep -c 'DROPPED' "$WORK/text")" -ge 1
 kill -STOP $reader
+fill "$PIPE"
 run_sccp 100 200 1000
 reaches "halted for good: more are dropped" \
   $((10 + $(metric kaloss_integrity_total 'what="records_dropped"'))) \
@@ -138,9 +147,6 @@ expect "halted for good: nothing of what it got is no line" \
   "$(grep -vcE '^[0-9:]{8} |phones +sent|---- both ----|^$' "$WORK/text")" -le 1
 
 # ---- A second signal, and a third, while nobody reads ----
-
-# fill FIFO: nothing more goes in.
-fill() { dd if=/dev/zero of="$1" bs=4096 count=100 oflag=nonblock status=none 2>/dev/null; }
 
 exec 3<>"$PIPE" 4<>"$WORK/errors"
 fill "$PIPE"
