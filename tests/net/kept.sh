@@ -86,7 +86,7 @@ done
 read_history "while it is written"
 [ "$(losses "$WORK/kept")" = "$(losses "$WORK/document")" ]
 expect "while it is written: the losses that were told live, in the same words" $? -eq 0
-refused "a second writer" "another kaloss watch writes it" \
+refused "a second writer" "another kaloss writes it" \
   lab_in box "$KALOSS" watch --access acc0 --cucm cucm0 --history "$HISTORY"
 stop_watch
 read_history "at its end"

@@ -26,8 +26,12 @@ for branch in north south; do
 done
 
 sites_nats || fail "the NATS server did not start"
-sites_joiner one "${TIMES[@]}" || fail "joiner one did not start"
-sites_joiner two "${TIMES[@]}" || fail "joiner two did not start"
+sites_joiner one "${TIMES[@]}" --history "$WORK/one.db" || fail "joiner one did not start"
+sites_joiner two "${TIMES[@]}" --history "$WORK/two.db" || fail "joiner two did not start"
+said=$("$KALOSS" join --nats "$SITES_NATS" --history "$WORK/two.db" 2>&1)
+expect "a second joiner with the same history: status" $? -eq 2
+expect "and it says in one line that another one writes it" \
+  "$(grep -c "two.db: another kaloss writes it" <<<"$said") of $(wc -l <<<"$said")" = "1 of 1"
 echo "3600 0" >"$WORK/clock"
 sites_agent north access acc0 "${AGENT[@]}"
 SITES_ENV=("LD_PRELOAD=$BUILD/tests/faults/clock.so" "KALOSS_CLOCK=$WORK/clock")
@@ -106,6 +110,28 @@ expect "nothing is unpaired" "$(ticks .integrity.unpaired)" -eq 0
 expect "keepalives sent" "$(ticks '.by_kind.sccp_keepalive.to_cucm.sent // 0')" -eq "$(seen keepalives)"
 expect "answers sent" "$(ticks '.by_kind.sccp_keepalive_ack.to_phone.sent // 0')" -eq "$(seen answers)"
 expect "gaps in what agents covered" "$(jq -s '[.[] | select(.type == "gap")] | length' "$WORK/records")" -eq 0
+# What was reported is kept: each loss once in a file, all of them in both, also of who was killed.
+for name in one two; do
+  sqlite3 -readonly "$WORK/$name.db" "SELECT record FROM loss" | sort >"$WORK/kept-$name"
+  expect "$name: losses that are twice in its history" "$(uniq -d "$WORK/kept-$name" | wc -l)" -eq 0
+  jq -r 'select(.type == "loss") | .id' "$WORK/join-$name.jsonl" | sort >"$WORK/printed-$name"
+  expect "$name: losses that it printed" "$(wc -l <"$WORK/printed-$name")" -gt 0
+  expect "$name: printed and not kept" "$(comm -23 "$WORK/printed-$name" "$WORK/kept-$name" | wc -l)" -eq 0
+done
+jq -r 'select(.type == "loss") | .id' "$WORK/records" | sort >"$WORK/told"
+expect "both histories are all that was told" \
+  "$(sort -u "$WORK/kept-one" "$WORK/kept-two" | comm -3 - "$WORK/told" | wc -l)" -eq 0
+expect "two: lost by the minute, in its history" \
+  "$(sqlite3 -readonly "$WORK/two.db" "SELECT sum(lost_between) FROM minute_count")" -eq \
+  "$(jq -s '.[-1] | .to_cucm.lost_between + .to_phone.lost_between' "$WORK/join-two.jsonl")"
+expect "two: sent by the minute, in its history" \
+  "$(sqlite3 -readonly "$WORK/two.db" "SELECT sum(sent) FROM minute_count")" -eq \
+  "$(jq -s '.[-1] | .to_cucm.sent + .to_phone.sent' "$WORK/join-two.jsonl")"
+"$KALOSS" diagnose --history "$WORK/two.db" --since 6h --format json >"$WORK/verdict" 2>/dev/null
+expect "a diagnosis of its history: status" $? -eq 1
+expect "what it finds" "$(jq -r '[.findings[].cause] | join(" ")' "$WORK/verdict")" = between_loss
+expect "losses that it lists" "$(jq '[.timeline[] | select(.type == "loss")] | length' "$WORK/verdict")" -eq \
+  "$(wc -l <"$WORK/kept-two")"
 if said=$("$ROOT/tests/net/check_records.py" "$ROOT/docs/records.schema.json" "$WORK/records"); then
   pass "records as in the schema: $said"
 else

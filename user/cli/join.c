@@ -246,6 +246,31 @@ static int open_broker(struct kl_join *j, struct kl_error *err)
 	return kl_broker_open(&config, &j->broker, err);
 }
 
+static void say_line(const char *line, void *arg)
+{
+	(void)arg;
+	kl_join_say("%s", line);
+}
+
+static int open_history(struct kl_join *j, struct kl_error *err)
+{
+	const struct kl_join_history_config config = {
+		.path = j->o->history,
+		.joiner = j->name,
+		.keep_ns = j->o->keep_ns,
+		.max_bytes = j->o->history_max_bytes,
+		.patience_ns = j->o->join.lease_ns / 4,
+		.say = say_line,
+	};
+	struct kl_error why = {};
+	int r;
+
+	if (!config.path)
+		return 0;
+	r = kl_join_history_open(&config, kl_realtime_ns(), &j->history, &why);
+	return r ? kl_fail(err, r, "--history %s", why.text) : 0;
+}
+
 static int open_all(struct kl_join *j, struct kl_error *err)
 {
 	int r = kl_stop_open(false, &j->stop);
@@ -260,7 +285,21 @@ static int open_all(struct kl_join *j, struct kl_error *err)
 	j->batch = kl_wire_new();
 	if (!j->batch || open_partitions(j))
 		return kl_fail(err, -ENOMEM, "out of memory");
-	return open_output(j, err) ?: open_broker(j, err);
+	return open_history(j, err) ?: open_output(j, err) ?: open_broker(j, err);
+}
+
+static struct kl_join_history_now history_now(const struct kl_join *j)
+{
+	return (struct kl_join_history_now){ .realtime_ns = kl_realtime_ns(),
+					     .refused = j->refused,
+					     .phones = kl_join_phones(j) };
+}
+
+static void close_history(struct kl_join *j)
+{
+	const struct kl_join_history_now now = history_now(j);
+
+	kl_join_history_close(j->history, &now);
 }
 
 static void close_all(struct kl_join *j)
@@ -270,6 +309,7 @@ static void close_all(struct kl_join *j)
 	free(j->partitions);
 	kl_broker_listener_close(j->listener);
 	kl_broker_close(j->broker);
+	close_history(j);
 	kl_metrics_http_close(j->http);
 	kl_outlet_close(j->outlet);
 	if (j->fd > STDERR_FILENO)
@@ -297,6 +337,19 @@ static void look_around(struct kl_join *j)
 		kl_broker_listener_take(j->listener, hear, j);
 }
 
+size_t kl_join_phones(const struct kl_join *j)
+{
+	size_t phones = 0;
+
+	for (uint32_t i = 0; j->partitions && i < j->count; i++) {
+		const struct kl_join_site *x = j->partitions[i].state.sites;
+
+		for (; j->partitions[i].owned && x; x = x->hh.next)
+			phones += x->conns;
+	}
+	return phones;
+}
+
 static void publish_metrics(struct kl_join *j)
 {
 	struct kl_metrics *m = &j->metrics;
@@ -306,19 +359,14 @@ static void publish_metrics(struct kl_join *j)
 	kl_site_counts_tally(&j->total, &m->total);
 	for (uint32_t i = 0; i < KL_HIST_BUCKETS; i++)
 		m->transit[i] = j->total.transit[i];
-	m->phones = 0;
-	for (uint32_t i = 0; i < j->count; i++) {
-		const struct kl_join_site *x = j->partitions[i].state.sites;
-
-		for (; j->partitions[i].owned && x; x = x->hh.next)
-			m->phones += x->conns;
-	}
+	m->phones = kl_join_phones(j);
 	m->tick_ns = j->realtime_ns;
 	kl_metrics_http_tell(j->http, m);
 }
 
 static bool work(struct kl_join *j, bool stopping)
 {
+	struct kl_join_history_now now;
 	bool any = false;
 
 	for (uint32_t i = 0; i < j->count; i++) {
@@ -332,6 +380,8 @@ static bool work(struct kl_join *j, bool stopping)
 		else if (j->now_ns > j->started_ns + 2 * SETTLE_NS)
 			kl_join_look(p);
 	}
+	now = history_now(j);
+	kl_join_history_tick(j->history, &now);
 	return any;
 }
 

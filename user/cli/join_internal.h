@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "cli/join_history.h"
 #include "cli/join_state.h"
 #include "cli/options.h"
 #include "report/metrics_http.h"
@@ -46,7 +47,8 @@ struct kl_join_partition {
 	struct kl_broker_reader *reader;
 	uint32_t readers; /* opened so far */
 	uint64_t next_seq;
-	size_t to_ack; /* of state.outs */
+	size_t to_ack;	       /* of state.outs */
+	uint64_t history_mark; /* of what is to be published */
 };
 
 struct kl_joiner_seen {
@@ -76,6 +78,7 @@ struct kl_join {
 	int fd;
 	struct kl_metrics_http *http;
 	struct kl_metrics metrics;
+	struct kl_join_history *history;
 	int error; /* of the output */
 };
 
@@ -83,6 +86,8 @@ struct kl_join {
 void kl_join_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Should this joiner own the partition, as far as it knows of others? */
 bool kl_join_is_ours(const struct kl_join *j, uint32_t partition);
+/* Connections of the partitions that are this joiner's, as of their last ticks. */
+size_t kl_join_phones(const struct kl_join *j);
 
 /* join_partition.c */
 /* Times are those of struct kl_join. Looks at a partition that is another one's, or nobody's: takes it over where that is due. */

@@ -194,6 +194,16 @@ static void lose(struct kl_join_partition *p)
 	kl_join_drop(p);
 }
 
+/* What is about to be published, to the history first. */
+static void tell_history(struct kl_join_partition *p)
+{
+	struct kl_join_history *h = p->join->history;
+
+	for (size_t i = 0; h && i < p->state.outs.count; i++)
+		kl_join_history_tell(h, p->state.outs.of[i].text);
+	p->history_mark = kl_join_history_mark(h);
+}
+
 static int take_over(struct kl_join_partition *p, const char *text)
 {
 	struct kl_join *j = p->join;
@@ -225,6 +235,7 @@ static int take_over(struct kl_join_partition *p, const char *text)
 	p->committed_ns = p->ticked_ns = j->now_ns;
 	p->tick_realtime_ns = j->realtime_ns;
 	p->to_ack = p->state.outs.count;
+	tell_history(p);
 	j->takeovers += !released;
 	kl_join_say("partition %u: %s, from %" PRIu64 " on", p->number,
 		    released ? "taken" : "taken over from a joiner that is gone",
@@ -278,6 +289,8 @@ static void committed(struct kl_join_partition *p)
 	}
 	kl_site_counts_add(&j->total, &p->fresh_counts);
 	kl_site_counts_add(&j->since, &p->fresh_counts);
+	kl_join_history_count(j->history, &p->fresh_counts);
+	tell_history(p);
 	p->fresh_counts = (struct kl_site_counts){};
 	p->to_ack = p->state.outs.count;
 	p->committed_ns = j->now_ns;
@@ -384,6 +397,8 @@ static bool publish(struct kl_join_partition *p)
 	struct kl_join *j = p->join;
 	bool any = false;
 
+	if (p->to_ack && !kl_join_history_has(j->history, p->history_mark, j->now_ns))
+		return false;
 	for (size_t i = 0; i < p->state.outs.count && p->to_ack; i++) {
 		struct kl_join_out *o = &p->state.outs.of[i];
 		char subject[KL_SUBJECT_SIZE];

@@ -19,11 +19,9 @@ static int check_interfaces(const struct kl_options *o, struct kl_error *err)
 	return 0;
 }
 
-static int check_records(const struct kl_options *o, struct kl_error *err)
+/* Of a history that is written. */
+static int check_kept(const struct kl_options *o, struct kl_error *err)
 {
-	if (o->format == KL_FORMAT_JSON || o->format == KL_FORMAT_HTML)
-		return kl_fail(err, -EINVAL, "--format %s is for diagnose (here: text or jsonl)",
-			       o->format == KL_FORMAT_JSON ? "json" : "html");
 	if (!o->history && o->keep_ns != KL_KEEP_NS)
 		return kl_fail(err, -EINVAL, "--keep is of use with --history only");
 	if (!o->history && o->history_max_bytes != KL_HISTORY_MAX_BYTES)
@@ -32,6 +30,14 @@ static int check_records(const struct kl_options *o, struct kl_error *err)
 		return kl_fail(err, -EINVAL, "--output and --history are the same file: %s",
 			       o->output);
 	return 0;
+}
+
+static int check_records(const struct kl_options *o, struct kl_error *err)
+{
+	if (o->format == KL_FORMAT_JSON || o->format == KL_FORMAT_HTML)
+		return kl_fail(err, -EINVAL, "--format %s is for diagnose (here: text or jsonl)",
+			       o->format == KL_FORMAT_JSON ? "json" : "html");
+	return check_kept(o, err);
 }
 
 /* How often a list of files names this one. */
@@ -158,7 +164,7 @@ static int check_join(const struct kl_options *o, struct kl_error *err)
 		return kl_fail(err, -EINVAL, "--nats is missing: the server's URL");
 	if (j->hold_ns && j->hold_ns < 8 * j->tolerance_ns)
 		return kl_fail(err, -EINVAL, "--hold is eight times --tolerance at least");
-	return 0;
+	return check_kept(o, err);
 }
 
 int kl_options_check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err)

@@ -90,7 +90,7 @@ void kl_history_leaves(struct kl_history *h, const struct kl_session *session)
 		k = kl_history_know(h, session->id, session->start_ns);
 		if (!k)
 			return;
-		kl_history_put_session(h, k, session);
+		kl_history_put_session(h, k, session, NULL);
 		kl_session_counts_read(session, &now);
 		kl_session_counts_pack(&now, &k->before, (uint64_t)k->number, &h->gone);
 	}
@@ -109,6 +109,7 @@ bool kl_history_takes(struct kl_history *h)
 	if (h->skipping || h->batch.rows.bytes.failed ||
 	    h->batch.rows.bytes.len > 2 * h->room_bytes) {
 		h->skipped++;
+		h->missing++;
 		return false;
 	}
 	h->batch.records++;
@@ -160,6 +161,7 @@ static void begin_to_skip(struct kl_history *h)
 	if (h->in_memory) {
 		/* Nothing of it can be trusted to be whole. */
 		h->skipped = h->batch.records;
+		h->missing += h->batch.records;
 		kl_rows_clear(&h->batch.rows);
 		h->batch.records = 0;
 	}
@@ -336,6 +338,7 @@ static void put_run(struct kl_history *h)
 	kl_rows_text(&h->batch.rows, h->config.cucm);
 	kl_rows_number(&h->batch.rows, (int64_t)h->tick_ns);
 	kl_rows_number(&h->batch.rows, (int64_t)h->tick_ns);
+	kl_rows_text(&h->batch.rows, h->config.joiner);
 	kl_rows_end(&h->batch.rows);
 }
 
@@ -356,6 +359,11 @@ uint64_t kl_history_written(struct kl_history *h)
 uint64_t kl_history_told(const struct kl_history *h)
 {
 	return h->told;
+}
+
+uint64_t kl_history_missing(const struct kl_history *h)
+{
+	return h->missing;
 }
 
 static void say_unwritten(struct kl_history *h)

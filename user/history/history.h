@@ -22,7 +22,8 @@ struct kl_history_config {
 	uint64_t keep_ns;   /* what is older goes; 0: nothing */
 	uint64_t max_bytes; /* of the file and its WAL; what is oldest goes; 0: no bound */
 	const char *version;
-	const char *access, *cucm; /* which interfaces, in words */
+	const char *access, *cucm; /* which interfaces, in words; NULL: none */
+	const char *joiner;	   /* its name; NULL: no joiner */
 	uint64_t batch_ns;	   /* between two batches; 0: KL_HISTORY_BATCH_NS */
 	uint64_t part_ns;	   /* KL_HISTORY_PART_NS */
 	/* A line for a person, without a newline. */
@@ -48,6 +49,21 @@ void kl_history_begin(struct kl_history *h, uint64_t now_ns, uint64_t offset_ns)
 void kl_history_story(struct kl_history *h, const struct kl_story *story,
 		      const struct kl_drop *drop);
 void kl_history_lost(struct kl_history *h, const struct kl_lost *lost, const struct kl_drop *drop);
+
+/* What a joiner found: it may be told again, by whoever takes over, and is in the file once. */
+struct kl_history_found {
+	const char *site;   /* of the phones */
+	const char *record; /* the loss's name among all, whoever tells of it */
+};
+void kl_history_lost_elsewhere(struct kl_history *h, const struct kl_lost *lost,
+			       const struct kl_history_found *found);
+/* A time that an agent did not cover. The same of the same agent is there once. */
+struct kl_history_gap {
+	const char *site, *agent, *side, *why;
+	uint64_t from_ns, to_ns; /* CLOCK_REALTIME */
+};
+void kl_history_gap(struct kl_history *h, const struct kl_history_gap *gap);
+
 /* The last look at a session (struct kl_sessions_config, leaves). */
 void kl_history_leaves(struct kl_history *h, const struct kl_session *session);
 void kl_history_mac(struct kl_history *h, const struct kl_mac_evidence *m);
@@ -81,6 +97,8 @@ void kl_history_end(struct kl_history *h, const struct kl_history_tick *tick);
 /* Records that are on the disk, and those told so far. A record is what one call above told. */
 uint64_t kl_history_written(struct kl_history *h);
 uint64_t kl_history_told(const struct kl_history *h);
+/* Of those told, the ones that never will be: they found no room. */
+uint64_t kl_history_missing(const struct kl_history *h);
 
 /*
  * Says what could not be written. NULL is fine. False: its thread hangs in the disk, and was left

@@ -76,8 +76,22 @@ static int take_pause(struct kl_load *l, sqlite3_stmt *q)
 
 	kl_format_time(kl_column_number(q, 0), from, sizeof(from));
 	kl_format_time(kl_column_number(q, 1), to, sizeof(to));
-	kl_load_remark(l, "kaloss watch did not run from %s to %s%s", from, to,
+	kl_load_remark(l, "kaloss %s did not run from %s to %s%s",
+		       kl_column_number(q, 3) ? "join" : "watch", from, to,
 		       kl_column_number(q, 2) ? "" : ", after it was ended without warning");
+	return 0;
+}
+
+static int take_agent_gap(struct kl_load *l, sqlite3_stmt *q)
+{
+	char from[40], to[40];
+
+	kl_format_time(kl_column_number(q, 3), from, sizeof(from));
+	kl_format_time(kl_column_number(q, 4), to, sizeof(to));
+	l->v->d.total.integrity.gaps++;
+	kl_load_remark(l, "Agent %s of site %s (%s side) did not cover %s to %s: %s",
+		       kl_column_text(q, 1), kl_column_text(q, 0), kl_column_text(q, 2), from, to,
+		       kl_column_text(q, 5));
 	return 0;
 }
 
@@ -93,7 +107,8 @@ static int read_remarks(struct kl_load *l)
 
 	snprintf(
 		sql, sizeof(sql),
-		"SELECT before, start_ns, ended FROM (SELECT start_ns, lag(end_ns) OVER w AS"
+		"SELECT before, start_ns, ended, joiner IS NOT NULL FROM (SELECT start_ns, joiner,"
+		" lag(end_ns) OVER w AS"
 		" before, lag(ended) OVER w AS ended FROM run WHERE end_ns >= ?1"
 		" WINDOW w AS (ORDER BY id)) WHERE before IS NOT NULL AND start_ns > before + %llu",
 		RESTART_NS);
@@ -110,6 +125,10 @@ static int read_remarks(struct kl_load *l)
 			" ORDER BY from_ns",
 			take_gap)
 		       ?: kl_load_each(l, sql, take_pause)
+		       ?: kl_load_each(l,
+				   "SELECT site, agent, side, from_ns, to_ns, why FROM agent_gap"
+				   " WHERE told_ns >= ?1 ORDER BY from_ns",
+				   take_agent_gap)
 		       ?: kl_load_each(l,
 				   "SELECT DISTINCT text FROM remark WHERE run IN (SELECT id FROM"
 				   " run WHERE end_ns >= ?1)",

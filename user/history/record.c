@@ -52,7 +52,8 @@ static struct kl_session stranger(uint64_t id, const struct kl_endpoints *ends, 
 	};
 }
 
-void kl_history_put_session(struct kl_history *h, struct kl_known *k, const struct kl_session *s)
+void kl_history_put_session(struct kl_history *h, struct kl_known *k, const struct kl_session *s,
+			    const char *site)
 {
 	struct kl_rows *r = &h->batch.rows;
 
@@ -78,6 +79,7 @@ void kl_history_put_session(struct kl_history *h, struct kl_known *k, const stru
 	kl_rows_number(r, s->leaves);
 	kl_rows_number(r, s->probable);
 	kl_rows_text(r, s->failure);
+	kl_rows_text(r, site);
 	kl_rows_end(r);
 	k->written_ns = h->tick_ns;
 	k->period_us = s->schedule.period_us;
@@ -93,7 +95,8 @@ static int64_t number_of(struct kl_history *h, const struct kl_session *s)
 	return k ? k->number : 0;
 }
 
-static int64_t number_of_lost(struct kl_history *h, const struct kl_lost *l)
+static int64_t number_of_lost(struct kl_history *h, const struct kl_lost *l,
+			      const struct kl_history_found *found)
 {
 	struct kl_session unknown = stranger(l->conn_id, &l->ends, l->time_ns);
 	struct kl_known *k = kl_history_know(h, l->conn_id, 0);
@@ -105,7 +108,10 @@ static int64_t number_of_lost(struct kl_history *h, const struct kl_lost *l)
 	if (k->stray && !k->written_ns) {
 		memcpy(unknown.device, l->device, sizeof(unknown.device));
 		memcpy(unknown.mac, l->mac, sizeof(unknown.mac));
-		kl_history_put_session(h, k, &unknown);
+		/* (The clock of another host may be anywhere.) */
+		if (found)
+			unknown.start_ns = unknown.seen_ns = h->tick_ns - h->offset_ns;
+		kl_history_put_session(h, k, &unknown, found ? found->site : NULL);
 	}
 	return k->number;
 }
@@ -124,6 +130,7 @@ struct loss {
 	bool probable;
 	const char *evidence;
 	const struct kl_drop *drop;
+	const char *record;
 };
 
 static void put_drop(struct kl_history *h, const struct kl_drop *d)
@@ -169,15 +176,17 @@ static void put_loss(struct kl_history *h, const struct loss *l)
 	kl_rows_number(r, l->probable);
 	kl_rows_text(r, l->evidence);
 	put_drop(h, l->drop);
+	kl_rows_text(r, l->record);
 	kl_rows_end(r);
 }
 
-void kl_history_lost(struct kl_history *h, const struct kl_lost *lost, const struct kl_drop *drop)
+static void put_lost(struct kl_history *h, const struct kl_lost *lost, const struct kl_drop *drop,
+		     const struct kl_history_found *found)
 {
 	if (!kl_history_takes(h))
 		return;
 	put_loss(h, &(struct loss){
-			    .session = number_of_lost(h, lost),
+			    .session = number_of_lost(h, lost, found),
 			    .time_ns = lost->time_ns,
 			    .direction = lost->direction,
 			    .where = lost->where,
@@ -193,7 +202,19 @@ void kl_history_lost(struct kl_history *h, const struct kl_lost *lost, const str
 			    .probable = lost->probable,
 			    .evidence = lost->evidence,
 			    .drop = drop,
+			    .record = found ? found->record : NULL,
 		    });
+}
+
+void kl_history_lost(struct kl_history *h, const struct kl_lost *lost, const struct kl_drop *drop)
+{
+	put_lost(h, lost, drop, NULL);
+}
+
+void kl_history_lost_elsewhere(struct kl_history *h, const struct kl_lost *lost,
+			       const struct kl_history_found *found)
+{
+	put_lost(h, lost, NULL, found);
 }
 
 static void put_inferred(struct kl_history *h, const struct kl_story *story, int64_t session,
@@ -432,6 +453,24 @@ void kl_history_dropped(struct kl_history *h, const struct kl_drop *d)
 	kl_rows_text(r, d->interface);
 	kl_rows_end(r);
 	h->batch.dropped = true;
+}
+
+void kl_history_gap(struct kl_history *h, const struct kl_history_gap *gap)
+{
+	struct kl_rows *r = &h->batch.rows;
+
+	if (!kl_history_takes(h))
+		return;
+	kl_rows_begin(r, KL_ROW_AGENT_GAP);
+	kl_rows_text(r, gap->site);
+	kl_rows_text(r, gap->agent);
+	kl_rows_number(r, (int64_t)gap->from_ns);
+	kl_rows_number(r, (int64_t)gap->to_ns);
+	kl_rows_number(r, h->run);
+	kl_rows_number(r, (int64_t)h->tick_ns);
+	kl_rows_text(r, gap->side);
+	kl_rows_text(r, gap->why);
+	kl_rows_end(r);
 }
 
 void kl_history_remark(struct kl_history *h, const char *text)

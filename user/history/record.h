@@ -44,6 +44,7 @@ struct kl_history {
 	struct kl_batch batch;
 	size_t room_bytes; /* for the batch */
 	uint64_t told;	   /* records */
+	uint64_t missing;  /* of them, those that found no room */
 	int64_t run, next_session;
 	uint64_t offset_ns; /* added to the run's times */
 	uint64_t tick_ns;   /* the last tick, CLOCK_REALTIME; 0: no run yet */
@@ -85,4 +86,6 @@ void kl_history_put_minute(struct kl_history *h);
 void kl_history_begin_minute(struct kl_history *h);
 /* all: also of sessions that are as they were. */
 void kl_history_put_part(struct kl_history *h, const struct kl_history_tick *tick, bool all);
-void kl_history_put_session(struct kl_history *h, struct kl_known *k, const struct kl_session *s);
+/* site: NULL: of this host. */
+void kl_history_put_session(struct kl_history *h, struct kl_known *k, const struct kl_session *s,
+			    const char *site);

@@ -71,7 +71,7 @@ static void put_session(const struct kl_session *s, void *arg)
 	}
 	if (p->all || k->looks != looks || is_other_period(s->schedule.period_us, k->period_us) ||
 	    kl_since(h->tick_ns, k->written_ns) > REFRESH_NS)
-		kl_history_put_session(h, k, s);
+		kl_history_put_session(h, k, s, NULL);
 	k->looks = looks;
 	kl_session_counts_pack(&now, &k->before, (uint64_t)k->number, p->to);
 }

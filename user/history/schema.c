@@ -110,11 +110,21 @@ static const char *const steps[KL_HISTORY_VERSION] = {
 	"CREATE TABLE rule ("
 	" run INTEGER NOT NULL, time_ns INTEGER NOT NULL, rule TEXT NOT NULL, says TEXT,"
 	" packets INTEGER NOT NULL, counted INTEGER NOT NULL, PRIMARY KEY (time_ns, run, rule));",
+	/* 3: what a joiner found of many sites */
+	"ALTER TABLE run ADD COLUMN joiner TEXT;"
+	"ALTER TABLE session ADD COLUMN site TEXT;"
+	"ALTER TABLE loss ADD COLUMN record TEXT;"
+	"CREATE UNIQUE INDEX loss_record ON loss (record) WHERE record IS NOT NULL;"
+	"CREATE TABLE agent_gap ("
+	" site TEXT NOT NULL, agent TEXT NOT NULL, from_ns INTEGER NOT NULL,"
+	" to_ns INTEGER NOT NULL, run INTEGER NOT NULL, told_ns INTEGER NOT NULL,"
+	" side TEXT NOT NULL, why TEXT, PRIMARY KEY (site, agent, from_ns, to_ns)) WITHOUT ROWID;"
+	"CREATE INDEX agent_gap_told ON agent_gap (told_ns);",
 };
 
 static const char *const inserts[KL_ROWS] = {
-	[KL_ROW_RUN] = "INSERT INTO run (id, version, host, access, cucm, start_ns, end_ns)"
-		       " VALUES (?,?,?,?,?,?,?)",
+	[KL_ROW_RUN] = "INSERT INTO run (id, version, host, access, cucm, start_ns, end_ns,"
+		       " joiner) VALUES (?,?,?,?,?,?,?,?)",
 	[KL_ROW_RUN_END] =
 		"UPDATE run SET end_ns = ?2, ended = ?3, has_bridge = ?4, has_snmp = ?5,"
 		" has_syslog = ?6, has_arp = ?7, has_drops = ?8, has_alarms = ?9 WHERE id = ?1",
@@ -122,8 +132,8 @@ static const char *const inserts[KL_ROWS] = {
 		"INSERT INTO session (id, run, family, phone_ip, phone_port, cucm_ip, cucm_port,"
 		" device, mac, next_mac, vlan, role, kind, period_us, jitter_us, expires_s,"
 		" start_ns, seen_ns, registered_ns, closed_ns, from_syn, one_way, leaves, probable,"
-		" last_failure)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+		" last_failure, site)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 		" ON CONFLICT (id) DO UPDATE SET device = excluded.device, mac = excluded.mac,"
 		" next_mac = excluded.next_mac, vlan = excluded.vlan, role = excluded.role,"
 		" kind = excluded.kind, period_us = excluded.period_us,"
@@ -136,8 +146,10 @@ static const char *const inserts[KL_ROWS] = {
 		"INSERT INTO loss (session, told_ns, time_ns, direction, place, kind, seq,"
 		" seq_other, length, vlan, copies_access, copies_cucm, late_ns, idle_ns,"
 		" idle_known, probable, evidence, drop_ns, drop_seq, drop_length, drop_reason,"
-		" drop_symbol, drop_interface)"
-		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		" drop_symbol, drop_interface, record)"
+		" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+		/* (Who takes over tells again what may have been told.) */
+		" ON CONFLICT (record) WHERE record IS NOT NULL DO NOTHING",
 	[KL_ROW_RETRANSMISSION] =
 		"INSERT INTO retransmission (session, time_ns, direction, kind, seq, length,"
 		" gap_ns, rto_ns, copy, inferred, remark) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
@@ -185,6 +197,9 @@ static const char *const inserts[KL_ROWS] = {
 		"DELETE FROM copies WHERE start_ns = ? AND run = ? AND level < ?",
 	[KL_ROW_GAP] = "INSERT OR REPLACE INTO gap (run, from_ns, to_ns, reason, records)"
 		       " VALUES (?,?,?,?,?)",
+	[KL_ROW_AGENT_GAP] =
+		"INSERT OR IGNORE INTO agent_gap (site, agent, from_ns, to_ns, run, told_ns, side,"
+		" why) VALUES (?,?,?,?,?,?,?,?)",
 	[KL_ROW_REMARK] = "INSERT OR IGNORE INTO remark (run, text) VALUES (?,?)",
 };
 
@@ -203,6 +218,7 @@ const char *const kl_schema_prune[] = {
 	"DELETE FROM dropped WHERE time_ns < ?",
 	"DELETE FROM rule WHERE time_ns < ?",
 	"DELETE FROM gap WHERE to_ns < ?",
+	"DELETE FROM agent_gap WHERE told_ns < ?",
 	/* (What is told of a session may be told later than it was seen last.) */
 	"DELETE FROM session WHERE seen_ns < ? - 3600000000000",
 	"DELETE FROM run WHERE end_ns < ?",

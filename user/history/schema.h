@@ -13,7 +13,7 @@ struct sqlite3;
 
 enum {
 	KL_HISTORY_APPLICATION = 0x6b6c6869, /* "klhi" */
-	KL_HISTORY_VERSION = 2,
+	KL_HISTORY_VERSION = 3,
 };
 
 /* *ret: 0: an empty file. -EBADMSG: no history, or not of these versions; err says which. */

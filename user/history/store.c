@@ -123,7 +123,7 @@ static int lock(struct kl_store *s, struct kl_error *err)
 	/* (SQLite's own locks are of another kind, and let readers in.) */
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB))
 		return errno == EWOULDBLOCK
-			       ? kl_fail(err, -EBUSY, "another kaloss watch writes it")
+			       ? kl_fail(err, -EBUSY, "another kaloss writes it")
 			       : kl_fail(err, -errno, "locking it: %s", strerror(errno));
 	return 0;
 }

@@ -69,6 +69,26 @@ void kl_format_time(uint64_t realtime_ns, char *buffer, size_t size)
 	snprintf(buffer, size, "%s.%06uZ", whole, (unsigned)(realtime_ns % KL_NS_PER_S / 1000));
 }
 
+int kl_parse_time(const char *text, uint64_t *ret_ns)
+{
+	struct tm tm = {};
+	unsigned us = 0;
+	int length = 0;
+	time_t seconds;
+
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%6uZ%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us, &length) != 7 ||
+	    !length || text[length])
+		return -EINVAL;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	seconds = timegm(&tm);
+	if (seconds < 0)
+		return -EINVAL;
+	*ret_ns = (uint64_t)seconds * KL_NS_PER_S + us * 1000ULL;
+	return 0;
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;

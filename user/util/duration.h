@@ -15,6 +15,8 @@ int kl_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 
 /* RFC 3339 in UTC with microseconds: "2026-03-01T12:00:00.123456Z". buffer: 32 bytes at least. */
 void kl_format_time(uint64_t realtime_ns, char *buffer, size_t size);
+/* And back. -EINVAL: not as above. */
+int kl_parse_time(const char *text, uint64_t *ret_ns);
 
 uint64_t kl_monotonic_ns(void);
 uint64_t kl_realtime_ns(void);
