@@ -249,11 +249,8 @@ Test(sites, clocks_that_step_during_the_run)
 			cr_expect_eq(r.wrong, 0, "%zu wrong", r.wrong);
 			cr_expect_eq(r.twice, 0, "%zu twice", r.twice);
 			cr_expect_gt(r.lost, 20, "%zu lost only", r.lost);
-			/* (One by much more than is held may leave all that follows unpaired.) */
-			if (steps[i] < 60) {
-				cr_expect_eq(r.missing, 0, "%zu missing", r.missing);
-				cr_expect_eq(r.unpaired, 0, "%zu unpaired", r.unpaired);
-			}
+			cr_expect_eq(r.missing, 0, "%zu missing", r.missing);
+			cr_expect_eq(r.unpaired, 0, "%zu unpaired", r.unpaired);
 			cr_log_info("step of %d s at agent %u: %zu lost, %zu unpaired, %zu excused",
 				    (int)steps[i], agent, r.lost, r.unpaired, r.excused);
 		}

@@ -117,6 +117,13 @@ bool sites_is_silent(const struct kl_sites *s, const struct sites_agent *a)
 	return a->stored_ns + s->config.patience_ns < s->now_ns;
 }
 
+bool sites_is_behind(const struct kl_sites *s, const struct sites_agent *a)
+{
+	uint64_t some_ns = s->config.hold_ns / 2;
+
+	return a->stored_ns + some_ns < s->now_ns || a->lag_ns - a->least_lag_ns > (int64_t)some_ns;
+}
+
 /* ---- time, and where in the stream it was what time ---- */
 
 static int mark(struct kl_sites *s, uint64_t seq, uint64_t stored_ns)

@@ -332,7 +332,7 @@ int sites_engine_close(struct kl_sites *s, struct sites_engine *e)
 	drain(s, e);
 	kl_pair_free(e->pair);
 	e->pair = NULL;
-	e->alone = 0;
+	e->alone = e->missed = 0;
 	for (uint32_t side = 0; side < KL_SIDES; side++)
 		e->lane[side].closed_ns = e->key.agent[side]->arrived_ns;
 	return s->error;
@@ -380,10 +380,27 @@ static bool is_over(const struct kl_sites *s, const struct sites_engine *e)
 	return false;
 }
 
-/* Nothing meets any more: the clocks' difference is to be learnt anew. */
-static bool has_lost_its_way(const struct sites_engine *e)
+/* Both agents tell at once what they see, and yet, by the clocks as they were, one is far behind. */
+static bool is_torn(const struct kl_sites *s, const struct sites_engine *e)
 {
-	return e->alone >= ALONE_MAX;
+	const struct sites_agent *a = e->key.agent[KL_ACCESS], *o = e->key.agent[KL_CUCM];
+	uint64_t other_ns, apart_ns;
+
+	if (a->ended || o->ended || sites_is_behind(s, a) || sites_is_behind(s, o) ||
+	    !kl_pair_other_clock(e->pair, KL_CUCM, o->arrived_ns, &other_ns))
+		return false;
+	apart_ns = other_ns > a->arrived_ns ? other_ns - a->arrived_ns : a->arrived_ns - other_ns;
+	return apart_ns > s->config.hold_ns;
+}
+
+/*
+ * Nothing meets any more: the clocks' difference is to be learnt anew. Who has an answer to what seems
+ * not to have arrived does not seem to have lost it: after a clock was set far ahead, what it stamped
+ * since waits for the other one to get there.
+ */
+static bool has_lost_its_way(const struct kl_sites *s, const struct sites_engine *e)
+{
+	return e->alone >= ALONE_MAX || (e->missed >= ALONE_MAX && is_torn(s, e));
 }
 
 static bool is_hopeless(const struct kl_sites *s, const struct sites_engine *e)
@@ -406,7 +423,7 @@ int sites_engines_look(struct kl_sites *s)
 	{
 		if (r || !e->pair)
 			continue;
-		if (is_over(s, e) || is_hopeless(s, e) || has_lost_its_way(e))
+		if (is_over(s, e) || is_hopeless(s, e) || has_lost_its_way(s, e))
 			r = sites_engine_close(s, e);
 		else
 			r = sites_engine_advance(s, e);

@@ -116,7 +116,8 @@ struct sites_engine {
 	} key;
 	struct kl_pair *pair; /* NULL: nothing is held */
 	struct sites_lane lane[KL_SIDES];
-	uint32_t alone; /* copies without a partner since the last one that had one */
+	/* Copies without a partner since the last one that had one: that seem lost; whatever they seem. */
+	uint32_t alone, missed;
 	UT_hash_handle hh;
 };
 
@@ -166,6 +167,8 @@ void sites_keep_error(struct kl_sites *s, int r);
 uint64_t sites_id(const struct kl_site_agent *agent, uint64_t position);
 /* The last sequence number that was stored by then. */
 uint64_t sites_seq_at(const struct kl_sites *s, uint64_t stored_ns);
+/* Has it not said for a while what it sees, or does it say it late? */
+bool sites_is_behind(const struct kl_sites *s, const struct sites_agent *a);
 bool sites_is_silent(const struct kl_sites *s, const struct sites_agent *a);
 
 /* sites_route.c */

@@ -18,14 +18,6 @@ static void hand_out(struct kl_sites *s, struct kl_site_settled *out)
 
 /* ---- may it be called lost? ---- */
 
-/* Has it not said for a while what it sees, or does it say it late? */
-static bool is_behind(const struct kl_sites *s, const struct sites_agent *a)
-{
-	uint64_t some_ns = s->config.hold_ns / 2;
-
-	return a->stored_ns + some_ns < s->now_ns || a->lag_ns - a->least_lag_ns > (int64_t)some_ns;
-}
-
 /* Might this agent see what others see of that connection? */
 static bool is_relevant(const struct sites_agent *a, const struct sites_engine *e,
 			const struct kl_paired *p)
@@ -65,7 +57,7 @@ static uint32_t why_doubtful(const struct kl_sites *s, const struct sites_engine
 	}
 	for (const struct sites_agent *a = s->agents; a; a = a->hh.next) {
 		if (a->side == far && !a->ended && a != e->key.agent[far] &&
-		    !sites_is_silent(s, a) && is_behind(s, a) && is_relevant(a, e, p))
+		    !sites_is_silent(s, a) && sites_is_behind(s, a) && is_relevant(a, e, p))
 			return KL_PAIR_GAP;
 	}
 	return KL_PAIR_NO_REASON;
@@ -158,6 +150,15 @@ static void settle_shared(struct kl_sites *s, struct sites_engine *e, const stru
 	free(x);
 }
 
+/* Seen at the near side, and for no reason that would be known not at the other one. */
+static bool is_missed(const struct kl_paired *p)
+{
+	return p->near_ns && (p->fate == KL_PAIR_LOST ||
+			      (p->fate == KL_PAIR_UNPAIRED &&
+			       (p->reason == KL_PAIR_ACKNOWLEDGED || p->reason == KL_PAIR_UNSEEN ||
+				p->reason == KL_PAIR_UNCONFIRMED)));
+}
+
 /*
  * A clock that was set, or a host that stood still, by more than the join holds: then nothing meets any
  * more, and all of it looks lost. So none is called lost before something that was sent after it met.
@@ -167,7 +168,9 @@ static struct kl_paired confirmed(struct sites_engine *e, const struct kl_paired
 	struct kl_paired x = *p;
 
 	if (p->fate == KL_PAIR_DELIVERED)
-		e->alone = 0;
+		e->alone = e->missed = 0;
+	if (is_missed(p))
+		e->missed++;
 	if (p->fate != KL_PAIR_LOST || kl_pair_went_on(e->pair, p))
 		return x;
 	e->alone++;
