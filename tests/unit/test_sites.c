@@ -22,10 +22,43 @@ struct outcome {
 	char site[KL_SITE_NAME];
 };
 
+struct saved {
+	struct kl_sites_point point;
+	struct kl_sites_cut *cuts;
+	size_t count, room;
+	size_t committed; /* outcomes */
+};
+
 struct outcomes {
 	struct outcome *of;
 	size_t count, room;
+	/* Where not NULL: some losses are committed as soon as they are told. */
+	struct kl_sites *sites;
+	struct saved *saved;
+	uint64_t random;
+	size_t within; /* how often that was */
 };
+
+static int save_cut(const struct kl_sites_cut *cut, void *arg)
+{
+	struct saved *v = arg;
+
+	if (v->count == v->room) {
+		v->room = v->room ? v->room * 2 : 8;
+		v->cuts = realloc(v->cuts, v->room * sizeof(*v->cuts));
+		cr_assert(v->cuts);
+	}
+	v->cuts[v->count++] = *cut;
+	return 0;
+}
+
+static void checkpoint(struct kl_sites *s, const struct outcomes *o, struct saved *v)
+{
+	kl_sites_point(s, &v->point);
+	v->count = 0;
+	cr_assert_eq(kl_sites_cuts(s, save_cut, v), 0);
+	v->committed = o->count;
+}
 
 static int take(const struct kl_site_settled *s, void *arg)
 {
@@ -51,6 +84,13 @@ static int take(const struct kl_site_settled *s, void *arg)
 	x->near = p->near_ns != 0;
 	if (s->agent[KL_ACCESS])
 		strcpy(x->site, s->agent[KL_ACCESS]->site);
+	if (!o->saved || p->fate != KL_PAIR_LOST)
+		return 0;
+	o->random = kl_mix(o->random, 5);
+	if (o->random % 4 == 0) {
+		checkpoint(o->sites, o, o->saved);
+		o->within++;
+	}
 	return 0;
 }
 
@@ -413,58 +453,32 @@ Test(sites, nat_and_shifted_numbers)
 
 /* ---- takeovers ---- */
 
-struct saved {
-	struct kl_sites_point point;
-	struct kl_sites_cut *cuts;
-	size_t count, room;
-};
-
-static int save_cut(const struct kl_sites_cut *cut, void *arg)
-{
-	struct saved *v = arg;
-
-	if (v->count == v->room) {
-		v->room = v->room ? v->room * 2 : 8;
-		v->cuts = realloc(v->cuts, v->room * sizeof(*v->cuts));
-		cr_assert(v->cuts);
-	}
-	v->cuts[v->count++] = *cut;
-	return 0;
-}
-
-static void checkpoint(struct kl_sites *s, struct saved *v)
-{
-	kl_sites_point(s, &v->point);
-	v->count = 0;
-	cr_assert_eq(kl_sites_cuts(s, save_cut, v), 0);
-}
-
 /* Joiners that die at random: what they had not committed is another's to settle. */
-static size_t read_with_takeovers(struct outcomes *o, uint64_t seed)
+static size_t read_with_takeovers(struct outcomes *o, uint64_t seed, bool within)
 {
 	struct kl_wire_batch *b = kl_wire_new();
 	struct saved v = { .point.floor = 1 };
-	uint64_t random = seed, committed = 0;
+	uint64_t random = seed;
 	size_t takeovers = 0, at = 0;
-	struct kl_sites *s = new_sites(o);
 
+	o->sites = new_sites(o);
+	o->saved = within ? &v : NULL;
+	o->random = seed;
 	while (at < world.messages) {
 		random = kl_mix(random, 99);
-		world_feed(&world, at++, s, b);
-		if (random % 7 == 0) {
-			checkpoint(s, &v);
-			committed = o->count;
-		}
+		world_feed(&world, at++, o->sites, b);
+		if (random % (within ? 70 : 7) == 0)
+			checkpoint(o->sites, o, &v);
 		if (random >> 32 & 255 || at < 20)
 			continue;
-		kl_sites_free(s);
-		o->count = committed;
-		s = new_sites(o);
-		cr_assert_eq(kl_sites_resume(s, &v.point, v.cuts, v.count), 0);
+		kl_sites_free(o->sites);
+		o->count = v.committed;
+		o->sites = new_sites(o);
+		cr_assert_eq(kl_sites_resume(o->sites, &v.point, v.cuts, v.count), 0);
 		at = v.point.floor - 1;
 		takeovers++;
 	}
-	kl_sites_free(s);
+	kl_sites_free(o->sites);
 	kl_wire_free(b);
 	free(v.cuts);
 	return takeovers;
@@ -487,10 +501,12 @@ static void compare_takeovers(const struct world_config *config, uint64_t seeds)
 	qsort(straight.of, straight.count, sizeof(*straight.of), by_id);
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		size_t takeovers, different = 0;
+		bool within = seed % 2;
 
-		other.count = 0;
-		takeovers = read_with_takeovers(&other, seed);
+		other.count = other.within = 0;
+		takeovers = read_with_takeovers(&other, seed, within);
 		cr_expect_gt(takeovers, 2);
+		cr_expect(!within || other.within > 10);
 		cr_expect_eq(other.count, straight.count, "seed %lu: %zu, want %zu", seed,
 			     other.count, straight.count);
 		qsort(other.of, other.count, sizeof(*other.of), by_id);

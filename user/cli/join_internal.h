@@ -17,6 +17,7 @@
 #include "util/hash.h"
 #include "util/outlet.h"
 
+struct kl_join_step;
 struct kl_stop;
 struct kl_join;
 
@@ -39,6 +40,8 @@ struct kl_join_partition {
 	struct kl_join_state state;	    /* committed, and what is fresh */
 	struct kl_join_outs fresh;	    /* not committed yet */
 	struct kl_site_counts fresh_counts; /* of all sites */
+	struct kl_join_step *steps;	    /* gathered before that, to be committed first */
+	size_t step_count;
 	size_t record_bytes; /* of the last record, without what is to be published */
 	char *unsure;	     /* a write of which it is not known whether it arrived */
 	uint64_t committed_ns, ticked_ns, tick_realtime_ns;
@@ -99,6 +102,16 @@ bool kl_join_acked(struct kl_join_partition *p, const struct kl_broker_ack *ack)
 /* Gives it up in good order. Returns whether it is done. */
 bool kl_join_release(struct kl_join_partition *p);
 void kl_join_drop(struct kl_join_partition *p);
+
+/* join_gather.c */
+/* How much may be published with the next commit, beside what its record has of each site. */
+size_t kl_join_out_room(const struct kl_join_partition *p);
+/* For struct kl_sites_config, of a partition. */
+int kl_join_settled(const struct kl_site_settled *s, void *arg);
+int kl_join_gap(const struct kl_site_gap *gap, void *arg);
+/* What the next commit is of: its point and cuts are in the state then, the rest is what is fresh. */
+int kl_join_gathered(struct kl_join_partition *p);
+void kl_join_steps_free(struct kl_join_partition *p);
 
 /* join_records.c */
 int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *s);

@@ -18,47 +18,6 @@ enum {
 	COMMITS_A_LEASE = 4,
 };
 
-/* ---- what the join settles ---- */
-
-/* How much may be published with the next commit, beside what its record has of each site. */
-static size_t out_room(const struct kl_join_partition *p)
-{
-	size_t taken = p->record_bytes + KL_JOIN_OUT_BYTES_MIN;
-
-	if (taken + KL_JOIN_OUT_BYTES_MIN > KL_JOIN_RECORD_BYTES)
-		return KL_JOIN_OUT_BYTES_MIN;
-	return KL_JOIN_RECORD_BYTES - taken < KL_JOIN_OUT_BYTES ? KL_JOIN_RECORD_BYTES - taken
-								: KL_JOIN_OUT_BYTES;
-}
-
-static int take_settled(const struct kl_site_settled *s, void *arg)
-{
-	struct kl_join_partition *p = arg;
-	const struct kl_site_agent *a = s->agent[KL_ACCESS] ?: s->agent[KL_CUCM];
-	struct kl_join_site *site = kl_join_state_site(&p->state, a->site);
-
-	if (!site)
-		return -ENOMEM;
-	kl_site_count(&site->fresh, s);
-	kl_site_count(&p->fresh_counts, s);
-	p->dirty = true;
-	if (s->paired.fate != KL_PAIR_LOST)
-		return 0;
-	if (p->fresh.bytes < out_room(p))
-		return kl_join_add_loss(p, s);
-	/* More than one commit holds: counted, and not told one by one. */
-	site->fresh.unsaid++;
-	p->fresh_counts.unsaid++;
-	return 0;
-}
-
-static int take_gap(const struct kl_site_gap *gap, void *arg)
-{
-	struct kl_join_partition *p = arg;
-
-	return p->fresh.bytes < out_room(p) ? kl_join_add_gap(p, gap) : 0;
-}
-
 /* ---- batches ---- */
 
 /* Now and then: there may be many of them. */
@@ -156,8 +115,8 @@ static int open_sites(struct kl_join_partition *p)
 		.linger_ns = o->linger_ns,
 		.warm_up_ns = o->warm_up_ns,
 		.max_waiting = o->max_waiting,
-		.settled = take_settled,
-		.gap = take_gap,
+		.settled = kl_join_settled,
+		.gap = kl_join_gap,
 		.arg = p,
 	};
 	int r = kl_sites_new(&config, &p->sites);
@@ -174,6 +133,7 @@ void kl_join_drop(struct kl_join_partition *p)
 	kl_sites_free(p->sites);
 	kl_join_state_done(&p->state);
 	kl_join_outs_clear(&p->fresh);
+	kl_join_steps_free(p);
 	free(p->unsure);
 	p->reader = NULL;
 	p->sites = NULL;
@@ -273,11 +233,6 @@ void kl_join_look(struct kl_join_partition *p)
 
 /* ---- committing ---- */
 
-static int add_cut(const struct kl_sites_cut *cut, void *arg)
-{
-	return kl_join_state_cut(arg, cut);
-}
-
 static void committed(struct kl_join_partition *p)
 {
 	struct kl_join *j = p->join;
@@ -329,13 +284,7 @@ static void ask(struct kl_join_partition *p)
 static int prepare(struct kl_join_partition *p)
 {
 	struct kl_join_state *s = &p->state;
-	int r;
 
-	kl_sites_point(p->sites, &s->point);
-	s->cut_count = 0;
-	r = kl_sites_cuts(p->sites, add_cut, s);
-	if (r)
-		return r;
 	kl_join_outs_clear(&s->outs);
 	s->outs = p->fresh;
 	p->fresh = (struct kl_join_outs){};
@@ -352,9 +301,9 @@ static void commit(struct kl_join_partition *p)
 {
 	struct kl_join *j = p->join;
 	struct kl_error err = {};
-	int r = 0;
+	int r = kl_join_gathered(p);
 
-	if (j->now_ns >= p->ticked_ns + j->o->join.interval_ns) {
+	if (!r && j->now_ns >= p->ticked_ns + j->o->join.interval_ns) {
 		r = kl_join_add_ticks(p);
 		p->ticked_ns = j->now_ns;
 		p->tick_realtime_ns = j->realtime_ns;
@@ -381,7 +330,7 @@ static bool is_due(const struct kl_join_partition *p)
 	const struct kl_join *j = p->join;
 	uint64_t every_ns = j->o->join.lease_ns / COMMITS_A_LEASE;
 
-	if (p->fresh.bytes >= out_room(p) / 2)
+	if (p->steps || p->fresh.bytes >= kl_join_out_room(p) / 2)
 		return true;
 	if (p->dirty && j->now_ns >= p->ticked_ns + j->o->join.interval_ns)
 		return true;
@@ -444,7 +393,7 @@ static bool read_some(struct kl_join_partition *p)
 	struct kl_error err = {};
 	int r;
 
-	if (p->unsure || p->fresh.bytes >= out_room(p) / 2)
+	if (p->unsure || p->steps || p->fresh.bytes >= kl_join_out_room(p) / 2)
 		return false;
 	if (!p->reader && open_reader(p, &err)) {
 		/* (The stream is made at the start: it is the connection, or a leader is chosen.) */
@@ -497,7 +446,7 @@ bool kl_join_release(struct kl_join_partition *p)
 	}
 	/* The last commit says that it is nobody's, and has what is to be published with it. */
 	p->ticked_ns = 0;
-	if (!p->fresh.count)
+	if (!p->fresh.count && !p->steps)
 		p->state.owner[0] = '\0';
 	commit(p);
 	return !p->owned;

@@ -344,7 +344,7 @@ static bool is_wanted(struct kl_sites *s, const struct sites_agent *a,
 	return false;
 }
 
-int kl_sites_take(struct kl_sites *s, const struct kl_site_message *m)
+static int take(struct kl_sites *s, const struct kl_site_message *m)
 {
 	const struct kl_wire_batch *b = m->batch;
 	struct sites_agent *a;
@@ -367,6 +367,16 @@ int kl_sites_take(struct kl_sites *s, const struct kl_site_message *m)
 	for (size_t i = 0; !r && i < a->engine_count; i++)
 		r = sites_engine_advance(s, a->engines[i]);
 	return r ?: look(s);
+}
+
+int kl_sites_take(struct kl_sites *s, const struct kl_site_message *m)
+{
+	int r;
+
+	s->taking = true;
+	r = take(s, m);
+	s->taking = false;
+	return r;
 }
 
 /* ---- what another joiner needs to go on ---- */
@@ -480,7 +490,7 @@ int kl_sites_cuts(struct kl_sites *s, kl_sites_cut_fn fn, void *arg)
 			continue;
 		if (!behind)
 			r = fn(&cut, arg);
-		else if (e->key.agent[0]->ended || e->key.agent[1]->ended)
+		else if (!s->taking && (e->key.agent[0]->ended || e->key.agent[1]->ended))
 			sites_engine_free(s, e);
 	}
 	return r ?: resumed_cuts(s, floor, fn, arg);

@@ -120,6 +120,10 @@ int kl_sites_resume(struct kl_sites *s, const struct kl_sites_point *point,
 /* Takes the next batch, and hands out what is settled by it. -ENOMEM, or an error of settled(). */
 int kl_sites_take(struct kl_sites *s, const struct kl_site_message *m);
 
+/*
+ * These two say what is settled: all that was handed out so far. settled() may ask, too, of a sighting
+ * that was lost, which is among it then; not of others, and gap() may not.
+ */
 void kl_sites_point(struct kl_sites *s, struct kl_sites_point *ret);
 typedef int (*kl_sites_cut_fn)(const struct kl_sites_cut *cut, void *arg);
 /* Each pair of agents of which something is settled behind the floor. */

@@ -159,6 +159,7 @@ struct kl_sites {
 	struct kl_sites_point point;  /* what was settled before the takeover, and since */
 	struct kl_sites_point before; /* the takeover */
 	bool by_server;
+	bool taking; /* a batch: who is told of what it settles may ask for the point and the cuts */
 	struct kl_sites_stats stats;
 	int error; /* of settled(), or of memory: the first one */
 };
