@@ -109,6 +109,9 @@ expect "ticks add up to as many losses" \
 expect "nothing is unpaired" "$(ticks .integrity.unpaired)" -eq 0
 expect "keepalives sent" "$(ticks '.by_kind.sccp_keepalive.to_cucm.sent // 0')" -eq "$(seen keepalives)"
 expect "answers sent" "$(ticks '.by_kind.sccp_keepalive_ack.to_phone.sent // 0')" -eq "$(seen answers)"
+# (An hour, less what it took to start the agents; of a joiner that has taken over, and read it all again.)
+expect "clocks that are an hour apart, as told" "$(jq -s '[.[] | select(.type == "pair" and .site == "south" and
+  .offset_us != null) | .offset_us | fabs | . > 3590e6 and . < 3610e6] | all and length > 0' "$WORK/records")" = true
 expect "gaps in what agents covered" "$(jq -s '[.[] | select(.type == "gap")] | length' "$WORK/records")" -eq 0
 # What was reported is kept: each loss once in a file, all of them in both, also of who was killed.
 for name in one two; do

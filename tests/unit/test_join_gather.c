@@ -259,3 +259,119 @@ Test(join_gather, what_is_too_much_is_declared)
 	kl_wire_free(b);
 	world_free(&world);
 }
+
+/* ---- what is told of two agents' clocks ---- */
+
+static json_t *record_of(const struct kl_join_out *o)
+{
+	json_t *record = json_loads(o->text, 0, NULL);
+
+	cr_assert(record);
+	cr_expect_str_eq(json_string_value(json_object_get(record, "type")), "pair");
+	cr_expect_str_eq(json_string_value(json_object_get(record, "id")), o->id);
+	return record;
+}
+
+static double number_of(const json_t *record, const char *member)
+{
+	return json_number_value(json_object_get(record, member));
+}
+
+Test(join_gather, clocks_are_told_of)
+{
+	struct world_config config = {
+		.seed = 32,
+		.span_ns = 900 * S,
+		.period_ns = 10 * S,
+		.agent = { { .site = "north", .name = "n1", .side = KL_ACCESS },
+			   { .site = "centre", .name = "c1", .side = KL_CUCM } },
+		.agents = 2,
+		.phones = { { .count = 20, .access = 0, .cucm = { 1 } } },
+		.groups = 1,
+	};
+	struct kl_wire_batch *b = kl_wire_new();
+	struct kl_join join = { .realtime_ns = WORLD_START_NS };
+	struct kl_join_partition p;
+	json_t *o, *ways;
+
+	config.agent[0].ahead_ns = 3600 * (int64_t)S;
+	config.agent[1].drift_ppm = 40;
+	world_make(&world, &config);
+	begin(&p, NULL);
+	p.join = &join;
+	for (size_t at = 0; at < 7; at++)
+		world_feed(&world, at, p.sites, b);
+	cr_assert_eq(kl_join_add_pairs(&p), 0);
+	cr_assert_eq(p.fresh.count, 1);
+	o = record_of(&p.fresh.of[0]);
+	cr_expect(json_is_null(json_object_get(o, "offset_us")));
+	cr_expect(json_is_null(json_object_get(o, "transit_us")));
+	json_decref(o);
+	kl_join_outs_clear(&p.fresh);
+
+	for (size_t at = 7; at < world.messages; at++)
+		world_feed(&world, at, p.sites, b);
+	join.now_ns = S;
+	cr_assert_eq(kl_join_add_pairs(&p), 0);
+	cr_expect_eq(p.paired_ns, S);
+	cr_assert_eq(p.fresh.count, 1);
+	o = record_of(&p.fresh.of[0]);
+	/* (As of the middle of the time; ways are of 2 to 5 ms.) */
+	cr_expect_float_eq(number_of(o, "offset_us"), -3600e6 + 40 * 450, 3000);
+	cr_expect_lt(number_of(o, "offset_error_us"), 5000);
+	cr_expect_float_eq(number_of(o, "drift_ppm"), 40, 5);
+	cr_expect_gt(number_of(o, "segments"), 1000);
+	cr_expect_eq(number_of(o, "steps"), 0);
+	ways = json_object_get(o, "transit_us");
+	for (uint32_t d = 0; d < KL_DIRECTIONS; d++) {
+		const json_t *way = json_object_get(ways, d == KL_TO_CUCM ? "to_cucm" : "to_phone");
+
+		cr_expect(number_of(way, "min") > 1000 && number_of(way, "min") < 5000);
+		cr_expect(number_of(way, "p50") > 2000 && number_of(way, "p50") < 6000);
+	}
+	json_decref(o);
+	end(&p);
+	kl_wire_free(b);
+	world_free(&world);
+}
+
+/* Those for which a commit has no room are told with the next ones. */
+Test(join_gather, many_pairs_are_told_in_turn)
+{
+	static char name[WORLD_GROUPS][8];
+	static struct world_config config;
+	struct kl_wire_batch *b = kl_wire_new();
+	struct kl_join join = { .realtime_ns = WORLD_START_NS, .now_ns = S };
+	struct kl_join_partition p;
+	size_t told = 0, rounds = 0;
+
+	config = (struct world_config){ .seed = 33, .span_ns = 60 * S, .period_ns = 10 * S };
+	for (uint32_t i = 0; i < 200; i++) {
+		snprintf(name[i], sizeof(name[i]), "s%u", i);
+		config.agent[i] =
+			(struct world_agent){ .site = name[i], .name = "a", .side = KL_ACCESS };
+		config.phones[i] = (struct world_phones){
+			.count = 2, .access = i, .cucm = { 200 }, .first = i * 100
+		};
+	}
+	config.agent[200] = (struct world_agent){ .site = "c", .name = "a", .side = KL_CUCM };
+	config.agents = 201;
+	config.groups = 200;
+	world_make(&world, &config);
+	begin(&p, NULL);
+	p.join = &join;
+	for (size_t at = 0; at < world.messages; at++)
+		world_feed(&world, at, p.sites, b);
+	kl_join_outs_clear(&p.fresh);
+	for (; !p.paired_ns && rounds < 100; rounds++) {
+		cr_assert_eq(kl_join_add_pairs(&p), 0);
+		cr_expect_leq(p.fresh.bytes, KL_JOIN_OUT_BYTES_MIN);
+		told += p.fresh.count;
+		kl_join_outs_clear(&p.fresh);
+	}
+	cr_expect_eq(told, 200);
+	cr_expect_gt(rounds, 3);
+	end(&p);
+	kl_wire_free(b);
+	world_free(&world);
+}

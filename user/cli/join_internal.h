@@ -45,7 +45,9 @@ struct kl_join_partition {
 	size_t record_bytes; /* of the last record, without what is to be published */
 	char *unsure;	     /* a write of which it is not known whether it arrived */
 	uint64_t committed_ns, ticked_ns, tick_realtime_ns;
-	bool dirty; /* there is something to commit */
+	uint64_t paired_ns;		 /* all pairs of agents were told of */
+	uint32_t pairs_told, pairs_seen; /* since then; while it is told */
+	bool dirty;			 /* there is something to commit */
 	struct kl_sites *sites;
 	struct kl_broker_reader *reader;
 	uint32_t readers; /* opened so far */
@@ -117,6 +119,8 @@ void kl_join_steps_free(struct kl_join_partition *p);
 int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *s);
 int kl_join_add_gap(struct kl_join_partition *p, const struct kl_site_gap *gap);
 int kl_join_add_ticks(struct kl_join_partition *p);
+/* What is known of the clocks of each two agents; of some of them, if there are many. */
+int kl_join_add_pairs(struct kl_join_partition *p);
 
 /* join_output.c */
 /* A record that is published for the first time. */

@@ -12,6 +12,7 @@
 
 #define LOOK_NS KL_NS_PER_S
 #define COMPLAIN_NS (60 * KL_NS_PER_S)
+#define PAIRS_NS (60 * KL_NS_PER_S)
 
 enum {
 	TAKE_MOST = 256, /* messages at once */
@@ -141,6 +142,8 @@ void kl_join_drop(struct kl_join_partition *p)
 	p->fresh_counts = (struct kl_site_counts){};
 	p->owned = p->known = p->dirty = false;
 	p->to_ack = 0;
+	p->paired_ns = 0;
+	p->pairs_told = 0;
 	p->readers = 0;
 	p->record_bytes = 0;
 	p->changed_ns = p->join->now_ns;
@@ -308,6 +311,8 @@ static void commit(struct kl_join_partition *p)
 		p->ticked_ns = j->now_ns;
 		p->tick_realtime_ns = j->realtime_ns;
 	}
+	if (!r && (!p->paired_ns || j->now_ns >= p->paired_ns + PAIRS_NS))
+		r = kl_join_add_pairs(p);
 	p->dirty = false;
 	if (!r)
 		r = prepare(p);

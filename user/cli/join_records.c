@@ -9,6 +9,7 @@
 #include "core/names.h"
 #include "report/json_many.h"
 #include "report/json_records.h"
+#include "util/cleanup.h"
 #include "util/duration.h"
 
 static json_t *agent_json(const struct kl_site_agent *a)
@@ -139,5 +140,75 @@ int kl_join_add_ticks(struct kl_join_partition *p)
 		x->fresh = (struct kl_site_counts){};
 		x->untold = (struct kl_site_counts){};
 	}
+	return 0;
+}
+
+/* ---- pairs of agents ---- */
+
+static json_t *way_json(const struct kl_pair_clock *c, uint32_t d)
+{
+	return json_pack("{s:I,s:I}", "min", (json_int_t)(c->min_transit_ns[d] / 1000), "p50",
+			 (json_int_t)(c->median_transit_ns[d] / 1000));
+}
+
+static json_t *pair_json(const struct kl_site_pair *pair)
+{
+	const struct kl_pair_clock *c = &pair->clock;
+	char at[40];
+	json_t *o = json_pack("{s:s,s:{s:o,s:o},s:I,s:i}", "type", "pair", "agents", "access",
+			      agent_json(pair->agent[KL_ACCESS]), "cucm",
+			      agent_json(pair->agent[KL_CUCM]), "segments", (json_int_t)c->pairs,
+			      "steps", (int)c->steps);
+
+	if (!c->known || !c->pairs) {
+		static const char *const unknown[] = {
+			"offset_us", "offset_error_us", "offset_at",
+			"drift_ppm", "drift_error_ppm", "transit_us"
+		};
+
+		for (size_t i = 0; i < KL_COUNT(unknown); i++)
+			json_object_set_new(o, unknown[i], json_null());
+		return o;
+	}
+	kl_format_time(c->at_ns, at, sizeof(at));
+	json_object_update_new(o, json_pack("{s:I,s:I,s:s,s:f,s:f,s:{s:o,s:o}}", "offset_us",
+					    (json_int_t)(c->offset_ns / 1000), "offset_error_us",
+					    (json_int_t)(c->offset_error_ns / 1000), "offset_at",
+					    at, "drift_ppm", c->drift_ppm, "drift_error_ppm",
+					    c->drift_error_ppm, "transit_us", "to_cucm",
+					    way_json(c, KL_TO_CUCM), "to_phone",
+					    way_json(c, KL_TO_PHONE)));
+	return o;
+}
+
+static int add_pair(const struct kl_site_pair *pair, void *arg)
+{
+	struct kl_join_partition *p = arg;
+	const struct kl_site_agent *access = pair->agent[KL_ACCESS], *cucm = pair->agent[KL_CUCM];
+	uint64_t id = kl_mix(tick_id(p, access->site), kl_mix(access->boot, cucm->boot));
+	char time[40];
+	json_t *o;
+
+	/* (More than there is room for are told with the commits to come.) */
+	if (p->pairs_seen++ < p->pairs_told || p->fresh.bytes >= kl_join_out_room(p) / 2)
+		return 0;
+	p->pairs_told++;
+	o = pair_json(pair);
+	kl_format_time(p->join->realtime_ns, time, sizeof(time));
+	json_object_set_new(o, "time", json_string(time));
+	json_object_set_new(o, "partition", json_integer(p->number));
+	return add(p, id, access->site, o);
+}
+
+int kl_join_add_pairs(struct kl_join_partition *p)
+{
+	int r;
+
+	p->pairs_seen = 0;
+	r = kl_sites_pairs(p->sites, add_pair, p);
+	if (r || !p->pairs_seen || p->pairs_told < p->pairs_seen)
+		return r;
+	p->pairs_told = 0;
+	p->paired_ns = p->join->now_ns;
 	return 0;
 }
