@@ -57,8 +57,10 @@ files() { (cd root && find . -type f -o -type l | sort); }
 before=$(files)
 check "make install DESTDIR= PREFIX=" build BUILD=out CFLAGS='-O0 -g' install DESTDIR="$WORK/root" PREFIX=/usr
 check "installs the program" [ -x "$WORK/root/usr/bin/kaloss" ]
-check "and the service, which starts that program" grep -q '^ExecStart=/usr/bin/kaloss ' \
-  root/usr/lib/systemd/system/kaloss.service
+for unit in kaloss kaloss-agent kaloss-join; do
+  check "and $unit.service, which starts that program" grep -q '^ExecStart=/usr/bin/kaloss ' \
+    root/usr/lib/systemd/system/$unit.service
+done
 pages=(man/*.1)
 check "and a page for each verb" [ "$(find root/usr/share/man/man1 -name "kaloss*.1" -size +1k | wc -l)" -eq "${#pages[@]}" ]
 check "and completions" [ "$(find root -path '*completion*' -type f -o -path '*site-functions*' -type f | wc -l)" -eq 3 ]

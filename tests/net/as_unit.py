@@ -21,8 +21,8 @@ STAGE = "--in-place"
 
 # Not of this process, or done by systemd alone.
 ELSEWHERE = {
-    "Description", "Documentation", "After", "StartLimitIntervalSec", "WantedBy", "Type", "ExecReload", "WatchdogSec",
-    "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec", "DynamicUser", "RemoveIPC", "PrivateIPC",
+    "Description", "Documentation", "After", "Wants", "StartLimitIntervalSec", "WantedBy", "Type", "ExecReload",
+    "WatchdogSec", "Restart", "RestartSec", "TimeoutStartSec", "TimeoutStopSec", "DynamicUser", "RemoveIPC", "PrivateIPC",
     "PrivateMounts", "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
     "LimitMEMLOCK", "RestrictSUIDSGID", "SystemCallErrorNumber", "NoNewPrivileges",
 }

@@ -136,8 +136,10 @@ if [ -e conf/kaloss.conf ]; then
   edited=$(cat "$WORK/root/etc/kaloss.conf")
 fi
 if [ -e systemd/kaloss.service ]; then
-  check "its service is there" [ -s "$WORK/root/lib/systemd/system/kaloss.service" ]
-  check "and is not enabled" [ "$(on systemctl --root=/ is-enabled kaloss.service 2>&1)" = disabled ]
+  for unit in kaloss kaloss-agent kaloss-join; do
+    check "$unit.service is there" [ -s "$WORK/root/lib/systemd/system/$unit.service" ]
+    check "and is not enabled" [ "$(on systemctl --root=/ is-enabled $unit.service 2>&1)" = disabled ]
+  done
   check "and starts the program where it is" on sh -c \
     '[ -x "$(sed -n "s/^ExecStart=\([^ ]*\).*/\1/p" /lib/systemd/system/kaloss.service)" ]'
   check "and would start by this configuration, once it names the interfaces" on sh -c \

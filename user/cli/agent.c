@@ -252,6 +252,8 @@ int kl_agent(const struct kl_options *o)
 	struct kl_error err = {};
 	int r;
 
+	if (o->check_config)
+		return KL_EXIT_OK;
 	if (!a) {
 		fprintf(stderr, "kaloss agent: out of memory\n");
 		return KL_EXIT_FAILED;

@@ -112,6 +112,7 @@ static void tell_presence(struct kl_join *j, bool ends)
 
 	snprintf(subject, sizeof(subject), "%s.v1.joiner.%s", j->o->sites.prefix, j->name);
 	kl_broker_tell(j->broker, subject, "{}", ends ? 0 : 2);
+	kl_service_alive();
 	j->told_ns = j->now_ns;
 }
 
@@ -432,7 +433,7 @@ static int run(struct kl_join *j, struct kl_error *err)
 	r = kl_broker_listen(j->broker, subject, &j->listener, err);
 	if (r)
 		return r;
-	kl_service_ready(j->o->join.interval_ns);
+	kl_service_ready(TELL_NS);
 	kl_join_say("%s, ready", j->name);
 	while (!j->error && (!j->o->duration_ns || j->now_ns < j->started_ns + j->o->duration_ns)) {
 		bool any;
@@ -465,6 +466,8 @@ int kl_join(const struct kl_options *o)
 	struct kl_error err = {};
 	int r;
 
+	if (o->check_config)
+		return KL_EXIT_OK;
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	j.started_ns = j.now_ns = kl_monotonic_ns();

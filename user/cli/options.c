@@ -674,7 +674,10 @@ static const struct option_def options[] = {
 	{ "config", "FILE", WATCH | WORDS, MEMBER(config_path),
 	  .help = "read options from FILE: KEY = VALUE lines, a KEY being an option without\n"
 		  "its dashes; what the command line says goes before it. SIGHUP reads it again" },
-	{ "check-config", NULL, WATCH | WORDS, MEMBER(check_config),
+	{ "config", "FILE", SITES | WORDS, MEMBER(config_path),
+	  .help = "read options from FILE: KEY = VALUE lines, a KEY being an option without\n"
+		  "its dashes; what the command line says goes before it" },
+	{ "check-config", NULL, WATCH | SITES | WORDS, MEMBER(check_config),
 	  .help = "only say what is wrong with the options: exit status 0 or 2" },
 	{ "help", NULL, ALL | WORDS, MEMBER(help), .help = "list the options" },
 };
