@@ -73,7 +73,7 @@ CAPTURE_TOOLS := $(addprefix $(BUILD)/tests/captures/,write-pair write-study wri
 BENCH_TOOLS := flood live tcp figure
 # To be preloaded: never with a sanitizer, which preloads itself.
 FAULTS := $(addprefix $(BUILD)/tests/faults/,fail.so clock.so)
-FUZZERS := capture session syslog trap trace wire
+FUZZERS := capture session sites syslog trap trace wire
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
 	$(BUILD)/tests/history/chance $(BUILD)/tests/history/kills \

@@ -11,7 +11,7 @@
 
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 FUZZ_HEADERS := $(wildcard include/kaloss/*.h tests/fuzz/*.h tests/packets/*.h user/core/*.h \
-	user/source/*.h user/util/*.h)
+	user/source/*.h user/util/*.h user/cli/join_state.h)
 
 # What replays share is compiled once.
 $(BUILD)/replayed/%.o: %.c $(FUZZ_HEADERS) Makefile tests/fuzz/fuzz.mk
@@ -57,6 +57,11 @@ $(eval $(call fuzzer,-trace,tests/fuzz/fuzz_trace.c user/core/evidence.c user/ut
 $(eval $(call fuzzer,-wire,tests/fuzz/fuzz_wire.c user/util/bytes.c user/util/error.c user/util/hash.c \
 	$(wildcard user/core/wire*.c) $(addprefix user/core/,sight.c follow.c message.c subject.c),4096,$(BUILD)/tests/fuzz/make-wire-corpus))
 
+$(eval $(call fuzzer,-sites,tests/fuzz/fuzz_sites.c user/cli/join_state.c \
+	user/util/bytes.c user/util/error.c user/util/hash.c \
+	$(wildcard user/core/sites*.c user/core/pair*.c user/core/wire*.c) \
+	$(addprefix user/core/,follow.c message.c names.c sight.c site_counts.c subject.c),16384,$(BUILD)/tests/fuzz/make-sites-corpus,$(shell $(PKG_CONFIG) --libs jansson)))
+
 PACKETS := $(BUILD)/tests/packets
 # (Their sources have underscores.)
 $(BUILD)/tests/fuzz/make-corpus: $(BUILD)/tests/fuzz/make_corpus.o $(PACKETS)/packets.o $(PACKETS)/neighbours.o
@@ -64,6 +69,8 @@ $(BUILD)/tests/fuzz/make-capture-corpus: $(BUILD)/tests/fuzz/make_capture_corpus
 $(BUILD)/tests/fuzz/make-session-corpus: $(BUILD)/tests/fuzz/make_session_corpus.o $(PACKETS)/packets.o
 $(BUILD)/tests/fuzz/make-trace-corpus: $(BUILD)/tests/fuzz/make_trace_corpus.o
 $(BUILD)/tests/fuzz/make-wire-corpus: $(BUILD)/tests/fuzz/make_wire_corpus.o $(LIB)
+$(BUILD)/tests/fuzz/make-sites-corpus: $(BUILD)/tests/fuzz/make_sites_corpus.o $(LIB)
+$(addprefix $(BUILD)/tests/fuzz/,make-wire-corpus make-sites-corpus): $(BUILD)/tests/fuzz/make-%:
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 $(addprefix $(BUILD)/tests/fuzz/,make-corpus make-capture-corpus make-session-corpus make-trace-corpus): \
 		$(BUILD)/tests/fuzz/make-%:
