@@ -375,3 +375,30 @@ Test(join_gather, many_pairs_are_told_in_turn)
 	kl_wire_free(b);
 	world_free(&world);
 }
+
+/* ---- names of ticks ---- */
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* One that had the name of an earlier one would not be taken by the stream. */
+Test(join_gather, each_tick_has_a_name_of_its_own)
+{
+	static uint64_t ids[40 * 400 * 2];
+	struct kl_join_partition p = { .number = 3 };
+	size_t n = 0;
+
+	for (p.state.generation = 1; p.state.generation <= 40; p.state.generation++) {
+		for (p.state.number = 1; p.state.number <= 400; p.state.number++) {
+			ids[n++] = kl_join_tick_id(&p, "north");
+			ids[n++] = kl_join_tick_id(&p, "south");
+		}
+	}
+	qsort(ids, n, sizeof(*ids), by_number);
+	for (size_t i = 1; i < n; i++)
+		cr_assert_neq(ids[i - 1], ids[i]);
+}

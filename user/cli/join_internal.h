@@ -119,6 +119,8 @@ void kl_join_steps_free(struct kl_join_partition *p);
 int kl_join_add_loss(struct kl_join_partition *p, const struct kl_site_settled *s);
 int kl_join_add_gap(struct kl_join_partition *p, const struct kl_site_gap *gap);
 int kl_join_add_ticks(struct kl_join_partition *p);
+/* Of the tick of a site that the next commit has: the same for whoever publishes it, and no other. */
+uint64_t kl_join_tick_id(const struct kl_join_partition *p, const char *site);
 /* What is known of the clocks of each two agents; of some of them, if there are many. */
 int kl_join_add_pairs(struct kl_join_partition *p);
 

@@ -86,10 +86,10 @@ static json_t *reasons(const struct kl_site_counts *n)
 	return o;
 }
 
-/* The same for whoever commits this, and no other. */
-static uint64_t tick_id(const struct kl_join_partition *p, const char *site)
+/* (One kl_mix() for each: it takes its two as one, by exclusive or.) */
+uint64_t kl_join_tick_id(const struct kl_join_partition *p, const char *site)
 {
-	uint64_t h = kl_mix(p->state.generation, p->state.number + 1);
+	uint64_t h = kl_mix(kl_mix(KL_WIRE_SEED, p->state.generation), p->state.number + 1);
 
 	for (const char *c = site; *c; c++)
 		h = kl_mix(h, (uint8_t)*c);
@@ -132,7 +132,7 @@ int kl_join_add_ticks(struct kl_join_partition *p)
 		record = kl_json_tick(&tick);
 		json_object_set_new(record, "partition", json_integer(p->number));
 		json_object_set_new(record, "unpaired_reasons", reasons(&since));
-		r = add(p, tick_id(p, x->name), x->name, record);
+		r = add(p, kl_join_tick_id(p, x->name), x->name, record);
 		if (r)
 			return r;
 		/* All of it is told: nothing is left when this is committed. */
@@ -185,7 +185,7 @@ static int add_pair(const struct kl_site_pair *pair, void *arg)
 {
 	struct kl_join_partition *p = arg;
 	const struct kl_site_agent *access = pair->agent[KL_ACCESS], *cucm = pair->agent[KL_CUCM];
-	uint64_t id = kl_mix(tick_id(p, access->site), kl_mix(access->boot, cucm->boot));
+	uint64_t id = kl_mix(kl_mix(kl_join_tick_id(p, access->site), access->boot), cucm->boot);
 	char time[40];
 	json_t *o;
 
