@@ -63,7 +63,8 @@ static int settle(const struct kl_site_settled *s, void *arg)
 
 	require(s->agent[KL_ACCESS] || s->agent[KL_CUCM]);
 	require(s->paired.fate < KL_PAIR_FATES && s->paired.reason < KL_PAIR_REASONS);
-	require((s->paired.fate == KL_PAIR_UNPAIRED) == (s->paired.reason != KL_PAIR_NO_REASON));
+	require(s->paired.fate == KL_PAIR_NOT_JOINED ||
+		(s->paired.fate == KL_PAIR_UNPAIRED) == (s->paired.reason != KL_PAIR_NO_REASON));
 	require(s->paired.fate != KL_PAIR_LOST || s->paired.near_ns);
 	if (r->settled < SETTLED)
 		r->id[r->settled++] = s->id;

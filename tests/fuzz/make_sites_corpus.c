@@ -6,6 +6,7 @@
 
 #include "cli/join_state.h"
 #include "core/sites.h"
+#include "seeds.h"
 
 enum {
 	COMMITS = 1 << 6, /* as in fuzz_sites.c */
@@ -17,23 +18,6 @@ enum {
 #define S 1000000000ULL
 #define MS 1000000ULL
 #define START_NS 1790000000000000000ULL
-
-static const char *directory;
-static int files;
-
-static void write_seed(__u8 what, const void *data, size_t len)
-{
-	char path[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/seed-%02d", directory, files++);
-	file = fopen(path, "wb");
-	if (!file || fputc(what, file) == EOF || fwrite(data, 1, len, file) != len ||
-	    fclose(file)) {
-		perror(path);
-		exit(1);
-	}
-}
 
 /* What is different from one stream to the next. */
 struct world {

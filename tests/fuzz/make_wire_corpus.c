@@ -6,23 +6,7 @@
 
 #include "core/subject.h"
 #include "core/wire.h"
-
-static const char *directory;
-static int files;
-
-static void write_seed(__u8 what, const void *data, size_t len)
-{
-	char path[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/seed-%02d", directory, files++);
-	file = fopen(path, "wb");
-	if (!file || fputc(what, file) == EOF || fwrite(data, 1, len, file) != len ||
-	    fclose(file)) {
-		perror(path);
-		exit(1);
-	}
-}
+#include "seeds.h"
 
 static void write_batch(const struct kl_wire_batch *b)
 {
