@@ -272,7 +272,7 @@ static bool is_about_step(const struct world_copy *c)
 /* An agent's own clock never steps. Should it do so, undeclared, nothing false may come of it. */
 Test(sites, clocks_that_step_during_the_run)
 {
-	static const int64_t steps[] = { 5, 30, 3000 };
+	static const int64_t steps[] = { 5, 30, 60, 300, 3000 };
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		for (uint32_t agent = 0; agent < 3; agent += 2) {
