@@ -71,6 +71,11 @@ void kl_sites_free(struct kl_sites *s)
 	if (!s)
 		return;
 	sites_routes_free(s);
+	HASH_ITER(hh, s->shared, x, next_x)
+	{
+		HASH_DEL(s->shared, x);
+		free(x);
+	}
 	HASH_ITER(hh, s->engines, e, next_e)
 	sites_engine_free(s, e);
 	HASH_ITER(hh, s->agents, a, next_a)
@@ -78,11 +83,6 @@ void kl_sites_free(struct kl_sites *s)
 		HASH_DEL(s->agents, a);
 		free(a->engines);
 		free(a);
-	}
-	HASH_ITER(hh, s->shared, x, next_x)
-	{
-		HASH_DEL(s->shared, x);
-		free(x);
 	}
 	HASH_ITER(hh, s->resumed, r, next_r)
 	{
@@ -300,23 +300,30 @@ static int take_sighting(struct kl_sites *s, struct sites_agent *a,
 }
 
 /* Those that started anew so long ago that nobody asks for what was before. */
-static void forget_agents(struct kl_sites *s)
+static int forget_agents(struct kl_sites *s)
 {
 	const struct kl_sites_config *c = &s->config;
 	struct sites_agent *a, *next;
+	int r = 0;
 
 	HASH_ITER(hh, s->agents, a, next)
 	{
-		if (!a->ended ||
+		if (r || !a->ended ||
 		    a->stored_ns + 2 * c->patience_ns + c->linger_ns + c->warm_up_ns > s->now_ns)
 			continue;
-		while (a->engine_count)
+		while (!r && a->engine_count) {
+			if (a->engines[0]->pair)
+				r = sites_engine_close(s, a->engines[0]);
 			sites_engine_free(s, a->engines[0]);
+		}
+		if (r)
+			continue;
 		sites_forget_agent(s, a);
 		HASH_DEL(s->agents, a);
 		free(a->engines);
 		free(a);
 	}
+	return r;
 }
 
 static int look(struct kl_sites *s)
@@ -327,8 +334,8 @@ static int look(struct kl_sites *s)
 		return 0;
 	s->looked_ns = s->now_ns;
 	sites_retire(s);
-	forget_agents(s);
-	r = sites_engines_look(s);
+	/* (In this order: a long time may have passed at once, and what waits is to be settled first.) */
+	r = sites_engines_look(s) ?: forget_agents(s);
 	return r ?: s->error;
 }
 

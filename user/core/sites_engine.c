@@ -113,6 +113,7 @@ static int open_pair(struct kl_sites *s, struct sites_engine *e)
 
 void sites_engine_free(struct kl_sites *s, struct sites_engine *e)
 {
+	sites_unshare(s, e);
 	kl_pair_free(e->pair);
 	for (uint32_t side = 0; side < KL_SIDES; side++) {
 		s->stats.waiting -= (uint32_t)e->lane[side].queue.count;

@@ -207,6 +207,8 @@ void sites_engine_free(struct kl_sites *s, struct sites_engine *e);
 
 /* sites_settle.c */
 int sites_share(struct kl_sites *s, uint64_t cookie, uint32_t joins);
+/* It is about to be freed: what it said of what others were fed, too, stands for nothing any more. */
+void sites_unshare(struct kl_sites *s, const struct sites_engine *e);
 void sites_settle(struct kl_sites *s, struct sites_engine *e, const struct kl_paired *p);
 /* The join was not fed it. */
 void sites_settle_late(struct kl_sites *s, struct sites_engine *e, const struct sites_item *item);

@@ -96,6 +96,18 @@ int sites_share(struct kl_sites *s, uint64_t cookie, uint32_t joins)
 	return 0;
 }
 
+void sites_unshare(struct kl_sites *s, const struct sites_engine *e)
+{
+	for (struct sites_shared *x = s->shared; x; x = x->hh.next) {
+		if (!x->has_best || x->engine != e)
+			continue;
+		x->has_best = false;
+		x->engine = NULL;
+		/* (It may have known better.) */
+		x->other = true;
+	}
+}
+
 static uint32_t rank(uint32_t fate)
 {
 	static const uint8_t ranks[KL_PAIR_FATES] = {
