@@ -12,11 +12,11 @@
 
 #define LOOK_NS KL_NS_PER_S
 #define COMPLAIN_NS (60 * KL_NS_PER_S)
-#define PAIRS_NS (60 * KL_NS_PER_S)
 
 enum {
 	TAKE_MOST = 256, /* messages at once */
 	COMMITS_A_LEASE = 4,
+	PAIRS_EACH = 6, /* intervals: a minute, unless told otherwise */
 };
 
 /* ---- batches ---- */
@@ -311,7 +311,8 @@ static void commit(struct kl_join_partition *p)
 		p->ticked_ns = j->now_ns;
 		p->tick_realtime_ns = j->realtime_ns;
 	}
-	if (!r && (!p->paired_ns || j->now_ns >= p->paired_ns + PAIRS_NS))
+	if (!r &&
+	    (!p->paired_ns || j->now_ns >= p->paired_ns + PAIRS_EACH * j->o->join.interval_ns))
 		r = kl_join_add_pairs(p);
 	p->dirty = false;
 	if (!r)
