@@ -119,6 +119,7 @@ static void commit_some(struct kl_join_history *h, uint64_t now_ns)
 	kl_join_history_count(h, &n);
 	mark = kl_join_history_mark(h);
 	cr_expect(!kl_join_history_has(h, mark, kl_monotonic_ns()));
+	cr_expect(kl_join_history_is_due(h, now_ns));
 	kl_join_history_tick(h, &now);
 	while (!kl_join_history_has(h, mark, kl_monotonic_ns()))
 		usleep(1000);

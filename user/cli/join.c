@@ -305,12 +305,12 @@ static void close_history(struct kl_join *j)
 
 static void close_all(struct kl_join *j)
 {
+	close_history(j);
 	for (uint32_t i = 0; i < j->count && j->partitions; i++)
 		kl_join_drop(&j->partitions[i]);
 	free(j->partitions);
 	kl_broker_listener_close(j->listener);
 	kl_broker_close(j->broker);
-	close_history(j);
 	kl_metrics_http_close(j->http);
 	kl_outlet_close(j->outlet);
 	if (j->fd > STDERR_FILENO)
@@ -367,7 +367,6 @@ static void publish_metrics(struct kl_join *j)
 
 static bool work(struct kl_join *j, bool stopping)
 {
-	struct kl_join_history_now now;
 	bool any = false;
 
 	for (uint32_t i = 0; i < j->count; i++) {
@@ -381,8 +380,11 @@ static bool work(struct kl_join *j, bool stopping)
 		else if (j->now_ns > j->started_ns + 2 * SETTLE_NS)
 			kl_join_look(p);
 	}
-	now = history_now(j);
-	kl_join_history_tick(j->history, &now);
+	if (kl_join_history_is_due(j->history, kl_realtime_ns())) {
+		const struct kl_join_history_now now = history_now(j);
+
+		kl_join_history_tick(j->history, &now);
+	}
 	return any;
 }
 

@@ -271,12 +271,14 @@ static void tick(struct kl_join_history *h, const struct kl_join_history_now *no
 	h->tick_ns = now->realtime_ns;
 }
 
+bool kl_join_history_is_due(const struct kl_join_history *h, uint64_t realtime_ns)
+{
+	return h && kl_history_is_due(h->history, realtime_ns) &&
+	       (h->dirty || realtime_ns - h->tick_ns >= IDLE_NS);
+}
+
 void kl_join_history_tick(struct kl_join_history *h, const struct kl_join_history_now *now)
 {
-	if (!h || !kl_history_is_due(h->history, now->realtime_ns))
-		return;
-	if (!h->dirty && now->realtime_ns - h->tick_ns < IDLE_NS)
-		return;
 	tick(h, now, false);
 	/* (The writer may have been busy: then it is handed over later.) */
 	h->dirty = kl_history_is_due(h->history, now->realtime_ns);

@@ -41,7 +41,8 @@ struct kl_join_history_now {
 	size_t phones;
 };
 
-/* Hands over what was told, whenever the last hand-over is done. */
+/* Is there something to hand over, and the last hand-over done? */
+bool kl_join_history_is_due(const struct kl_join_history *h, uint64_t realtime_ns);
 void kl_join_history_tick(struct kl_join_history *h, const struct kl_join_history_now *now);
 /* Says what could not be written. */
 void kl_join_history_close(struct kl_join_history *h, const struct kl_join_history_now *now);
