@@ -9,7 +9,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 PART=flood
-CONNECTIONS=1024 COUNT=1500000 JOIN=1048576
+CONNECTIONS=1024 COUNT=1000000 JOIN=1048576
 # Between two looks of user space: or what is measured would be the cost of not writing an event.
 RING=$((1 << 26))
 ! $QUICK || RING=$((1 << 24))
