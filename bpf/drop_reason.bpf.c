@@ -4,8 +4,9 @@
  * its own: where the kernel does not take it, all else goes on without it.
  *
  * Of the kernel's types only what is read here is written down; the loader puts in the offsets of
- * the running kernel. Headers are read piece by piece, by a helper that cannot fault: they may be
- * anywhere, and whatever they say does no harm.
+ * the running kernel. What the packet's own structures say is loaded as the verifier knows them, which
+ * costs least; headers are read piece by piece, by a helper that cannot fault: they may be anywhere, and
+ * whatever they say does no harm.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -80,24 +81,20 @@ static __always_inline bool read_at(const struct packet *p, __u32 off, void *to,
 	return off + size <= p->tail && !bpf_probe_read_kernel(to, size, p->head + off);
 }
 
-static __always_inline bool is_in_our_netns(const struct net_device___kl *dev)
-{
-	return dev && BPF_CORE_READ(dev, nd_net.net, ns.inum) == kl_netns;
-}
-
 /* Where it was or would have gone, if that is ours. */
 static __always_inline bool find_interface(const struct sk_buff___kl *skb, __u32 *ret_ifindex)
 {
-	const struct net_device___kl *dev = BPF_CORE_READ(skb, dev);
+	const struct net_device___kl *dev = skb->dev;
+	const struct dst_entry___kl *dst;
 
-	if (!dev) {
-		/* The lowest bit says that the route is only borrowed. */
-		const struct dst_entry___kl *dst = (const void *)(BPF_CORE_READ(skb, _skb_refdst) &
-								  ~1UL);
-
-		dev = dst ? BPF_CORE_READ(dst, dev) : NULL;
+	if (dev) {
+		*ret_ifindex = (__u32)dev->ifindex;
+		return dev->nd_net.net->ns.inum == kl_netns;
 	}
-	if (!is_in_our_netns(dev))
+	/* The lowest bit says that the route is only borrowed. (Then it is no pointer to the verifier.) */
+	dst = (const void *)(skb->_skb_refdst & ~1UL);
+	dev = dst ? BPF_CORE_READ(dst, dev) : NULL;
+	if (!dev || BPF_CORE_READ(dev, nd_net.net, ns.inum) != kl_netns)
 		return false;
 	*ret_ifindex = (__u32)BPF_CORE_READ(dev, ifindex);
 	return true;
@@ -171,10 +168,10 @@ static __always_inline bool read_ipv6(struct packet *p, struct kl_segment *s)
 static __always_inline bool read_segment(const struct sk_buff___kl *skb, struct kl_segment *s)
 {
 	struct packet p = {
-		.head = BPF_CORE_READ(skb, head),
-		.tail = BPF_CORE_READ(skb, tail),
-		.l3_off = BPF_CORE_READ(skb, network_header),
-		.type = __builtin_bswap16(BPF_CORE_READ(skb, protocol)),
+		.head = BPF_CORE_READ(skb, head), /* a number, to reckon with */
+		.tail = skb->tail,
+		.l3_off = skb->network_header,
+		.type = __builtin_bswap16(skb->protocol),
 	};
 	__u32 l3_off = p.l3_off, headers_len;
 	__u8 tcp[KL_TCP_LEN];
@@ -193,8 +190,7 @@ static __always_inline bool read_segment(const struct sk_buff___kl *skb, struct 
 	s->flags = tcp[13] & 0x3f;
 	/* The largest aggregates have no room for their length. */
 	if (!p.l3_len)
-		p.l3_len = BPF_CORE_READ(skb, len) -
-			   (__u32)(p.head + p.l3_off - BPF_CORE_READ(skb, data));
+		p.l3_len = skb->len - (__u32)(p.head + p.l3_off - BPF_CORE_READ(skb, data));
 	headers_len = p.l4_off - p.l3_off + (tcp[12] >> 4) * 4;
 	s->payload_len = p.l3_len > headers_len ? p.l3_len - headers_len : 0;
 	return l3_off != 0;
