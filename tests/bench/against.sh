@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kaloss beside what people do without it: tcpdump on both sides with a filter for signalling, each
-# writing a file, to be compared later. In turn, the same traffic through a router between two
+# writing a file, to be compared later; and tshark the same way, where it is installed. In turn, the same traffic through a router between two
 # namespaces: RTP with keepalives in between, sent at a fixed pace. CPU: of their own processes (user
 # and system), and of the generator, in whose time the frames are forwarded, beyond what it takes
 # without either (what a hook or a packet socket costs is paid by whoever forwards the frame).
@@ -32,8 +32,8 @@ traffic() {
   done
 }
 
-# Of a process, user and system, in seconds.
-own_cpu() { awk '{ sub(/.*\) /, ""); print ($12 + $13) / 100 }' "/proc/$1/stat"; }
+# Of a process with all its threads, in seconds: by its CPU clock, clock_getcpuclockid(3).
+own_cpu() { python3 -c "import time; print('%.6f' % time.clock_gettime((~$1) * 8 + 2))"; }
 # with NAME PID…: adds to the files of that name: CPU of its processes, and of the generator.
 with() {
   local name=$1 pid own=0
@@ -42,7 +42,8 @@ with() {
   for pid; do own=$(awk "BEGIN { print $own - $(own_cpu "$pid") }"); done
   : >"$WORK/live"
   traffic
-  sleep 0.3
+  # What captures looks once a second for what came.
+  sleep 1.2
   jq -s 'map(.cpu_s) | add' "$WORK/live" >>"$WORK/path.$name"
   for pid; do own=$(awk "BEGIN { print $own + $(own_cpu "$pid") }"); done
   echo "$own" >>"$WORK/own.$name"
@@ -53,13 +54,21 @@ tcpdump_on() {
   lab_wait_for "$WORK/tcpdump.$1" 'listening on' || die "tcpdump: $(cat "$WORK/tcpdump.$1")"
 }
 
+tshark_on() {
+  lab_bg box "$WORK/tshark.$1" tshark -q -n -i "$1" -f "$FILTER" -w "$WORK/$1.pcapng"
+  lab_wait_for "$WORK/tshark.$1" 'Capture started\|Capturing on' 30 || die "tshark: $(cat "$WORK/tshark.$1")"
+}
+# What captures for it is a process of its own.
+with_child() { echo "$1 $(pgrep -P "$1")"; }
+
 ratio() { paste "$WORK/$1" "$WORK/$2" | awk '{ print $2 ? $1 / $2 : 0 }'; }
 
 lab_up routed
 keep_trap
 lab_gro phones eth0 on
 lab_gro box acc0 on
-FIRST=0 DROPPED=0
+FIRST=0 DROPPED=0 TSHARK=false TSHARK_DROPPED=0
+if command -v tshark >/dev/null; then TSHARK=true; fi
 : >"$WORK/live"
 for ((run = 0; run < RUNS; run++)); do
   with nothing
@@ -74,6 +83,19 @@ for ((run = 0; run < RUNS; run++)); do
     seen=$(sed -nE 's/^([0-9]+) packets captured.*/\1/p' "$WORK/tcpdump.$side")
     echo "$seen" >>"$WORK/seen"
   done
+  if $TSHARK; then
+    tshark_on acc0
+    shark=$LAB_LAST_PID
+    tshark_on cucm0
+    # shellcheck disable=SC2046
+    with tshark $(with_child "$shark") $(with_child "$LAB_LAST_PID")
+    lab_stop "$shark"
+    lab_stop "$LAB_LAST_PID"
+    for side in acc0 cucm0; do
+      TSHARK_DROPPED=$((TSHARK_DROPPED + $(sed -nE 's/^([0-9]+) packets? dropped.*/\1/p' "$WORK/tshark.$side" | tail -1) + 0))
+      capinfos -Mc "$WORK/$side.pcapng" 2>/dev/null | sed -nE 's/^Number of packets: *([0-9]+).*/\1/p' >>"$WORK/shark_seen"
+    done
+  fi
   start_watch
   with kaloss "$WATCH"
   stop_watch
@@ -99,4 +121,15 @@ all kaloss >"$WORK/all.kaloss"
   figure --unit times --at-least 3 "tcpdump -w on both sides to kaloss watch, all CPU" \
     $(ratio all.tcpdump all.kaloss)
 }
-command -v tshark >/dev/null || echo "tshark is not installed (Debian: apt-get install tshark): left out"
+if ! $TSHARK; then
+  echo "tshark is not installed (Debian: apt-get install tshark): left out"
+  exit
+fi
+all tshark >"$WORK/all.tshark"
+echo "tshark wrote $(awk '{ n += $1 } END { print n }' "$WORK/shark_seen") and dropped $TSHARK_DROPPED"
+# shellcheck disable=SC2046
+{
+  figure --unit s "tshark -w on both sides: its processes" $(cat "$WORK/own.tshark")
+  figure --unit s "tshark -w on both sides: the path, beyond that" $(beyond tshark)
+  figure --unit times "tshark -w on both sides to kaloss watch, all CPU" $(ratio all.tshark all.kaloss)
+}
