@@ -10,7 +10,7 @@ SCALE=${KALOSS_SCALE:-1}
 
 # Compares the last run with the counters of the rules.
 compare() {
-  local name=$1 up=$2 down=$3 least=$4
+  local name=$1 up=$2 down=$3 least=$4 failed=$FAILED
   expect "$name: lost to the CUCM" "$(summary .to_cucm.lost_between)" -eq "$(lab_dropped box "$up")"
   expect "$name: lost to the phones" "$(summary .to_phone.lost_between)" -eq \
     "$(lab_dropped box "$down")"
@@ -19,6 +19,11 @@ compare() {
   expect "$name: pending at the end" "$(summary '.to_cucm.pending + .to_phone.pending')" -eq 0
   expect "$name: unpaired" "$(summary .integrity.unpaired)" -eq 0
   check_sums "$name"
+  [ "$FAILED" -eq "$failed" ] || {
+    echo "passed through the rules: $(lab_dropped box "${up}_seen" 2>/dev/null) to the CUCM," \
+      "$(lab_dropped box "${down}_seen" 2>/dev/null) to the phones"
+    grep '"type":"summary"' "$WORK/records"
+  }
 }
 
 # sccp NAME MODE FAMILY [WATCH OPTION…]; $prepare is run before.

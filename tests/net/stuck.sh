@@ -183,6 +183,7 @@ expect "a reader that went away: complaints" "$(grep -vc 'side: ' "$WORK/watch.e
 # ---- diagnose: nobody reads, and then somebody does ----
 
 exec 3<>"$PIPE"
+rm -f "$WORK/records"
 setpriv --pdeathsig TERM nsenter -t "${LAB_PID[box]}" -n -- "$KALOSS" diagnose --access acc0 --cucm cucm0 \
   --for 5m --format jsonl --queue-bytes 4096 --all-macs >"$PIPE" 2>"$WORK/diagnose.err" </dev/null 3<&- &
 DIAGNOSE=$!
