@@ -41,7 +41,7 @@ die() {
 }
 
 # figure [OPTION…] NAME VALUE…: of this part; prints a row and notes it.
-figure() { "$BIN/figure" "${JSON[@]}" --part "$PART" "$@" || die "no figure: $*"; }
+figure() { flock "$BIN" "$BIN/figure" "${JSON[@]}" --part "$PART" "$@" || die "no figure: $*"; }
 
 # start_watch OPTION…: in the box, until its first tick. JSON lines to $WORK/records. Its PID: WATCH.
 start_watch() {
