@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # kaloss beside what people do without it: tcpdump on both sides with a filter for signalling, each
-# writing a file, to be compared later; and tshark the same way, where it is installed. In turn, the same traffic through a router between two
-# namespaces: RTP with keepalives in between, sent at a fixed pace. CPU: of their own processes (user
-# and system), and of the generator, in whose time the frames are forwarded, beyond what it takes
-# without either (what a hook or a packet socket costs is paid by whoever forwards the frame).
+# writing a file, to be compared later; and tshark the same way, where it is installed. In turn, the
+# same traffic through a router between two namespaces: RTP with keepalives in between, sent at a fixed
+# pace. CPU: of their own processes (user and system), and of the generator, in whose time the frames
+# are forwarded, beyond what it takes without either (what a hook or a packet socket costs is paid by
+# whoever forwards the frame).
 #
 #   tests/bench/against.sh [--quick] [--json FILE]
 set -u
