@@ -68,6 +68,7 @@ static __always_inline void join_entry(struct kl_join_call *j, struct kl_join_en
 static __always_inline bool join_in(struct kl_join_call *j, struct kl_bucket *b, bool make)
 {
 	struct kl_join_entry *e;
+	__u32 way;
 
 	if (!lock_bucket(b)) {
 		/* Whatever is under way here may be missing this copy. */
@@ -75,15 +76,12 @@ static __always_inline bool join_in(struct kl_join_call *j, struct kl_bucket *b,
 		j->full = true;
 		return true;
 	}
-	e = kl_join_find(b, &j->key);
-	if (e && j->only_pending && !kl_join_is_pending(e)) {
-		unlock_bucket(b);
-		return true;
-	}
-	if (!e && make) {
-		e = kl_join_pick(b, j->sighting.now);
-		if (e) {
-			kl_join_init(e, &j->key, j->conn_id, j->kind);
+	way = kl_join_find(b, &j->key, j->tag);
+	if (way == KL_WAYS && make) {
+		way = kl_join_pick(b, j->sighting.now);
+		if (way < KL_WAYS) {
+			kl_join_init(b, way, &j->key, j->tag, j->conn_id, j->kind);
+			e = &b->way[way & (KL_WAYS - 1)];
 			if (j->sighting.near) {
 				e->near_ns = j->memory_ns;
 				e->copies = j->memory_copies;
@@ -92,10 +90,15 @@ static __always_inline bool join_in(struct kl_join_call *j, struct kl_bucket *b,
 			}
 		}
 	}
-	if (e)
-		join_entry(j, e);
+	if (way < KL_WAYS) {
+		e = &b->way[way & (KL_WAYS - 1)];
+		if (!j->only_pending || kl_join_is_pending(e)) {
+			join_entry(j, e);
+			kl_join_note(b, way);
+		}
+	}
 	unlock_bucket(b);
-	return e;
+	return way < KL_WAYS;
 }
 
 static __always_inline struct kl_bucket *join_bucket(__u32 index)
@@ -137,6 +140,7 @@ __noinline int join(struct kl_join_call *j)
 	if (!j)
 		return 0;
 	hash = kl_join_key_hash(&j->key);
+	j->tag = kl_join_tag(hash);
 	b = join_bucket(kl_join_first(hash, kl_settings.bucket_mask));
 	if (!b)
 		return 0;

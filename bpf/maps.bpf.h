@@ -47,6 +47,7 @@ struct {
 /* The join: max_entries / KL_WAYS buckets of an open hash table. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1); /* set at load */
 	__type(key, __u32);
 	__type(value, struct kl_bucket);
@@ -100,6 +101,7 @@ struct kl_join_call {
 	struct kl_join_result result; /* out */
 	__u64 conn_id;	     /* in: of the sighting; out: of the entry before this sighting */
 	__u64 memory_ns;     /* near: last copy of this segment, should the entry be gone */
+	__u32 tag;	     /* kl_join_tag() of the key */
 	__u16 memory_copies; /* near: how many copies there were */
 	__u8 kind;	     /* in: for a new entry; out: the entry's */
 	bool insert;	     /* make an entry where there is none */

@@ -69,12 +69,13 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 	b = bpf_map_lookup_elem(&kl_join, &bucket);
 	if (!b)
 		return 1;
-	for (__u32 i = 0; i < 2 * KL_WAYS; i++) {
-		struct kl_join_entry *e = &b->way[i / 2]; /* overdue copies, then the others */
+	for (__u32 i = 0; b->open && i < 2 * KL_WAYS; i++) {
+		__u32 way = i / 2; /* overdue copies, then the others */
+		struct kl_join_entry *e = &b->way[way];
 		__u32 at = sweep->count, missing = 0;
 		bool expired;
 
-		if (!kl_join_is_open(e))
+		if (!(b->open >> way & 1))
 			continue;
 		/* No room for what it might give: user space empties the list and comes back. */
 		if (at >= KL_SWEEP_OUT)
@@ -84,12 +85,14 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 			continue;
 		expired = kl_join_expire(e, sweep->now_ns, kl_settings.deadline_ns,
 					 &sweep->out[at].entry, &missing);
+		kl_join_note(b, way);
 		unlock_bucket(b);
 		if (!expired || judge(g, &sweep->out[at], missing, b->full_ns))
 			continue;
 		expired = lock_bucket(b);
 		if (expired) {
 			expired = kl_join_put_back(e, &sweep->out[at].entry, missing);
+			kl_join_note(b, way);
 			unlock_bucket(b);
 		}
 		if (!expired) {

@@ -7,7 +7,8 @@
  * duplicate and a retransmission from a new segment.
  *
  * Entries live in buckets of KL_WAYS, each bucket under one lock. Callers hold the lock around
- * kl_join_find(), kl_join_pick() and kl_join_sight(); none of them calls anything.
+ * kl_join_find(), kl_join_pick(), kl_join_init(), kl_join_sight() and what else changes an entry, up to
+ * the kl_join_note() that follows the change; none of them calls anything.
  *
  * Invariant of the counters that callers keep from struct kl_join_result and kl_join_expire():
  * sent = delivered + lost + unsent + (pending copies).
@@ -29,10 +30,9 @@ enum {
 };
 
 enum kl_join_flag {
-	KL_JOIN_USED = 1 << 0,
-	KL_JOIN_COUNTED = 1 << 1,    /* its near copies are in `sent` */
-	KL_JOIN_SAME_STAMP = 1 << 2, /* two near copies could not be told apart by their stamps */
-	KL_JOIN_CLAIMED = 1 << 3,    /* reported as missing; a far copy from now on is a late one */
+	KL_JOIN_COUNTED = 1 << 0,    /* its near copies are in `sent` */
+	KL_JOIN_SAME_STAMP = 1 << 1, /* two near copies could not be told apart by their stamps */
+	KL_JOIN_CLAIMED = 1 << 2,    /* reported as missing; a far copy from now on is a late one */
 };
 
 struct kl_join_key {
@@ -41,17 +41,15 @@ struct kl_join_key {
 	__u32 len_direction; /* payload length * 2 + direction */
 };
 
+/* What most copies take comes first: a cache line's worth. */
 struct kl_join_entry {
 	struct kl_join_key key;
-	__u64 conn_id;	/* of the connection as the sighting side knows it */
 	__u64 first_ns; /* first sighting since it was last settled */
 	__u64 near_ns;	/* last near copy, duplicates too; 0: none */
 	__u64 far_ns;
-	__u64 overdue_ns; /* first_ns of what is overdue */
 	__u32 near_stamp;
 	__u32 far_stamp;
-	__u32 later_us[KL_LATER_TIMES]; /* 2nd, 3rd and 4th near copy, after first_ns */
-	__u16 near;			/* copies since it was last settled, without duplicates */
+	__u16 near; /* copies since it was last settled, without duplicates */
 	__u16 far;
 	__u16 copies; /* near copies in all */
 	__u8 near_dups;
@@ -61,6 +59,9 @@ struct kl_join_entry {
 	__u16 delivered; /* of near, as far as told to the caller */
 	__u16 overdue;	 /* missing copies past the deadline when a further one came; not in near */
 	__u16 crossed;	 /* far copies in all; KL_CROSSED_UNKNOWN */
+	__u64 conn_id;	 /* of the connection as the sighting side knows it */
+	__u64 overdue_ns;		/* first_ns of what is overdue */
+	__u32 later_us[KL_LATER_TIMES]; /* 2nd, 3rd and 4th near copy, after first_ns */
 	__u8 pad[4];
 };
 
@@ -69,12 +70,22 @@ struct kl_join_entry {
 
 _Static_assert(sizeof(struct kl_join_entry) == 96, "no hidden padding");
 
+/*
+ * The first cache line tells which entry is meant, which one makes room and whether there is anything
+ * for the sweep, so that most entries need not be looked at.
+ */
 struct kl_bucket {
 	__u32 lock;    /* the kernel's hooks and sweep: see bpf/lock.bpf.h */
-	__u32 spilled; /* of those whose first bucket this is, some went to their second one */
+	__u16 spilled; /* of those whose first bucket this is, some went to their second one */
+	__u16 open;    /* a bit for each way where kl_join_is_open() */
 	__u64 full_ns; /* when a segment last found no place here, or was not let in; 0: never */
+	__u32 tag[KL_WAYS];	/* kl_join_tag() of the entry's key; 0: a free place */
+	__u64 last_ns[KL_WAYS]; /* kl_join_last_ns() of the entry */
 	struct kl_join_entry way[KL_WAYS];
 };
+
+_Static_assert(sizeof(struct kl_bucket) == 64 + KL_WAYS * sizeof(struct kl_join_entry),
+	       "its own members fill a cache line");
 
 /* One copy, as the join sees it. */
 struct kl_join_sighting {
@@ -170,51 +181,58 @@ KL_INLINE __u64 kl_join_last_ns(const struct kl_join_entry *e)
 	return e->near_ns > e->far_ns ? e->near_ns : e->far_ns;
 }
 
-/* The entry of this key, or NULL. */
-KL_INLINE struct kl_join_entry *kl_join_find(struct kl_bucket *b, const struct kl_join_key *k)
+/* What a key's entry is told by in its bucket, mostly. Never 0. */
+KL_INLINE __u32 kl_join_tag(__u64 hash)
+{
+	return (__u32)(hash >> 32) | 1;
+}
+
+/* The way of this key; KL_WAYS: it is not in this bucket. */
+KL_INLINE __u32 kl_join_find(const struct kl_bucket *b, const struct kl_join_key *k, __u32 tag)
 {
 	KL_UNROLL
-	for (int i = 0; i < KL_WAYS; i++) {
-		if (kl_join_key_equal(&b->way[i].key, k) && (b->way[i].flags & KL_JOIN_USED))
-			return &b->way[i];
+	for (__u32 i = 0; i < KL_WAYS; i++) {
+		if (b->tag[i] == tag && kl_join_key_equal(&b->way[i].key, k))
+			return i;
 	}
-	return NULL;
+	return KL_WAYS;
 }
 
 /*
  * A place for a new key: a free one, else the settled one that rested longest. One that settled a
- * moment ago is not taken, for a duplicate of its segment may follow. NULL: no place.
+ * moment ago is not taken, for a duplicate of its segment may follow. KL_WAYS: no place.
  */
-KL_INLINE struct kl_join_entry *kl_join_pick(struct kl_bucket *b, __u64 now)
+KL_INLINE __u32 kl_join_pick(const struct kl_bucket *b, __u64 now)
 {
-	struct kl_join_entry *best = NULL;
+	__u32 best = KL_WAYS;
 	__u64 best_ns = 0;
 
 	KL_UNROLL
-	for (int i = 0; i < KL_WAYS; i++) {
-		struct kl_join_entry *e = &b->way[i];
-		__u64 last_ns = kl_join_last_ns(e);
+	for (__u32 i = 0; i < KL_WAYS; i++) {
+		__u64 last_ns = b->last_ns[i];
 
-		if (!(e->flags & KL_JOIN_USED))
-			return e;
-		if (kl_join_is_pending(e) || e->overdue || kl_since(now, last_ns) < KL_DUPLICATE_NS)
+		if (!b->tag[i])
+			return i;
+		if ((b->open >> i & 1) || kl_since(now, last_ns) < KL_DUPLICATE_NS)
 			continue;
-		if (!best || last_ns < best_ns) {
-			best = e;
+		if (best == KL_WAYS || last_ns < best_ns) {
+			best = i;
 			best_ns = last_ns;
 		}
 	}
 	return best;
 }
 
-KL_INLINE void kl_join_init(struct kl_join_entry *e, const struct kl_join_key *k, __u64 conn_id,
-			    __u32 kind)
+KL_INLINE void kl_join_init(struct kl_bucket *b, __u32 way, const struct kl_join_key *k, __u32 tag,
+			    __u64 conn_id, __u32 kind)
 {
+	struct kl_join_entry *e = &b->way[way & (KL_WAYS - 1)];
+
 	KL_MEMSET(e, 0, sizeof(*e));
 	e->key = *k;
 	e->conn_id = conn_id;
 	e->kind = (__u8)kind;
-	e->flags = KL_JOIN_USED;
+	b->tag[way & (KL_WAYS - 1)] = tag;
 }
 
 /* No copies: settled. */
@@ -351,6 +369,16 @@ KL_INLINE bool kl_join_is_open(const struct kl_join_entry *e)
 	return kl_join_is_pending(e) || e->overdue;
 }
 
+/* The entry was changed: its bucket takes note of it. */
+KL_INLINE void kl_join_note(struct kl_bucket *b, __u32 way)
+{
+	const struct kl_join_entry *e = &b->way[way & (KL_WAYS - 1)];
+	__u32 bit = 1U << (way & (KL_WAYS - 1));
+
+	b->last_ns[way & (KL_WAYS - 1)] = kl_join_last_ns(e);
+	b->open = (__u16)(kl_join_is_open(e) ? b->open | bit : b->open & ~bit);
+}
+
 /*
  * Is the entry's time up? Then takes it out of the pending ones: *ret is the entry as it was, to
  * be judged by kl_join_fate(), and the entry stays as a settled one. *ret_missing near copies are
@@ -362,8 +390,6 @@ KL_INLINE bool kl_join_expire(struct kl_join_entry *e, __u64 now, __u64 deadline
 	__u64 last_ns = kl_join_last_ns(e);
 	__u32 far = kl_join_far(e);
 
-	if (!(e->flags & KL_JOIN_USED))
-		return false;
 	if (e->overdue) {
 		*ret = *e;
 		ret->first_ns = e->overdue_ns;

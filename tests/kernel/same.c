@@ -272,6 +272,8 @@ static bool same_join(void)
 			return differ("the join cannot be read");
 		if (b.spilled != model.join[i].spilled)
 			return differ("bucket %u: %u spilled", i, b.spilled);
+		if (b.open != model.join[i].open || memcmp(b.tag, model.join[i].tag, sizeof(b.tag)))
+			return differ("bucket %u: %#x open, or other tags", i, b.open);
 		for (int way = 0; way < KL_WAYS; way++) {
 			if (!same_entry(&b.way[way], &model.join[i].way[way]))
 				return false;

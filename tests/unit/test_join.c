@@ -322,20 +322,24 @@ Test(join, keys)
 {
 	const struct kl_join_key k = { .conn = 1, .seq = 2, .len_direction = 3 };
 	struct kl_join_key other[3] = { k, k, k };
+	__u32 tag = kl_join_tag(kl_join_key_hash(&k));
 	struct kl_bucket b = { 0 };
 
 	other[0].conn++;
 	other[1].seq++;
 	other[2].len_direction++;
-	cr_expect_null(kl_join_find(&b, &(struct kl_join_key){ 0 }), "free places hold no key");
-	kl_join_init(&b.way[3], &k, 9, KL_SIP_REGISTER);
-	cr_expect_eq(kl_join_find(&b, &k), &b.way[3]);
+	cr_expect_eq(kl_join_find(&b, &(struct kl_join_key){ 0 }, kl_join_tag(0)), KL_WAYS,
+		     "free places hold no key");
+	cr_expect_eq(kl_join_pick(&b, 0), 0);
+	kl_join_init(&b, 3, &k, tag, 9, KL_SIP_REGISTER);
+	cr_expect_eq(kl_join_find(&b, &k, tag), 3);
 	cr_expect_eq(b.way[3].kind, KL_SIP_REGISTER);
 	cr_expect_eq(b.way[3].conn_id, 9);
 	for (int i = 0; i < 3; i++) {
 		cr_expect_not(kl_join_key_equal(&k, &other[i]));
 		cr_expect_neq(kl_join_key_hash(&k), kl_join_key_hash(&other[i]));
-		cr_expect_null(kl_join_find(&b, &other[i]));
+		/* Also where the tag is the same. */
+		cr_expect_eq(kl_join_find(&b, &other[i], tag), KL_WAYS);
 	}
 }
 
@@ -476,7 +480,7 @@ static __u32 fate_of(const struct fate_case *c)
 				   .kind = c->is_probe	  ? KL_TCP_PROBE
 					   : c->is_answer ? KL_TCP_PROBE_ACK
 							  : KL_SCCP_KEEPALIVE,
-				   .flags = KL_JOIN_USED | KL_JOIN_COUNTED,
+				   .flags = KL_JOIN_COUNTED,
 				   .key = { .seq = 1000, .len_direction = len << 1 | KL_TO_CUCM } };
 	struct kl_conn conn = { .created_ns = c->created_ns };
 	struct kl_flow *f = &conn.flow[KL_TO_CUCM];
@@ -517,7 +521,7 @@ Test(join, fates)
 
 Test(join, fates_where_the_numbers_go_round)
 {
-	struct kl_join_entry e = { .first_ns = S(FIRST), .near = 1, .flags = KL_JOIN_USED };
+	struct kl_join_entry e = { .first_ns = S(FIRST), .near = 1 };
 	struct kl_conn conn = { 0 };
 	struct kl_flow *f = &conn.flow[KL_TO_PHONE];
 

@@ -23,7 +23,7 @@ __u32 world_pending(const struct world *w)
 		const struct kl_join_entry *e = &w->bucket.way[i];
 
 		pending += e->overdue;
-		if ((e->flags & KL_JOIN_USED) && (e->flags & KL_JOIN_COUNTED))
+		if (e->flags & KL_JOIN_COUNTED)
 			pending += e->near - kl_join_matched(e);
 	}
 	return pending;
@@ -38,6 +38,8 @@ static void check(const struct world *w, const char *when)
 		const struct kl_join_entry *e = &w->bucket.way[i];
 
 		cr_assert_eq(e->delivered, kl_join_matched(e), "after %s", when);
+		cr_assert_eq(w->bucket.open >> i & 1, kl_join_is_open(e), "after %s", when);
+		cr_assert_eq(w->bucket.last_ns[i], kl_join_last_ns(e), "after %s", when);
 	}
 }
 
@@ -50,19 +52,21 @@ bool world_sight(struct world *w, bool near, __u64 now, __u32 seq, __u32 stamp)
 					     .stamp = stamp,
 					     .near = near,
 					     .proven = w->proven };
-	struct kl_join_entry *e = kl_join_find(&w->bucket, &key);
+	__u32 tag = kl_join_tag(kl_join_key_hash(&key));
+	__u32 way = kl_join_find(&w->bucket, &key, tag);
 
 	memset(&w->last, 0, sizeof(w->last));
-	if (!e) {
-		e = kl_join_pick(&w->bucket, now);
-		if (!e) {
+	if (way == KL_WAYS) {
+		way = kl_join_pick(&w->bucket, now);
+		if (way == KL_WAYS) {
 			w->bucket.full_ns = now;
 			w->full++;
 			return false;
 		}
-		kl_join_init(e, &key, 77, KL_SCCP_KEEPALIVE);
+		kl_join_init(&w->bucket, way, &key, tag, 77, KL_SCCP_KEEPALIVE);
 	}
-	kl_join_sight(e, &sighting, &w->last);
+	kl_join_sight(&w->bucket.way[way], &sighting, &w->last);
+	kl_join_note(&w->bucket, way);
 	w->sent += w->last.sent;
 	w->delivered += w->last.delivered;
 	w->duplicates += w->last.duplicate;
@@ -100,9 +104,11 @@ void world_sweep(struct world *w, __u64 now)
 		__u32 missing = 0;
 
 		/* What was overdue when a further copy came, and then that one. */
-		while (kl_join_is_open(&w->bucket.way[i]) &&
-		       kl_join_expire(&w->bucket.way[i], now, WORLD_DEADLINE_NS, &was, &missing))
+		while ((w->bucket.open >> i & 1) &&
+		       kl_join_expire(&w->bucket.way[i], now, WORLD_DEADLINE_NS, &was, &missing)) {
+			kl_join_note(&w->bucket, (__u32)i);
 			judge(w, &was, missing);
+		}
 	}
 	check(w, "a sweep");
 }

@@ -86,26 +86,32 @@ static bool join(struct kl_follow *f, const struct kl_follow_segment *s, bool ne
 		.proven = kl_flow_is_countable(s->conn, s->at.direction, s->at.epoch, s->at.now)
 	};
 	__u64 hash = kl_join_key_hash(&key);
-	struct kl_bucket *first = &f->join[kl_join_first(hash, f->bucket_mask)];
+	__u32 tag = kl_join_tag(hash), way;
+	struct kl_bucket *b = &f->join[kl_join_first(hash, f->bucket_mask)];
 	struct kl_bucket *second = &f->join[kl_join_second(hash, f->bucket_mask)];
-	struct kl_join_entry *e = kl_join_find(first, &key);
+	struct kl_join_entry *e;
 
 	memset(ret, 0, sizeof(*ret));
 	if (s->conn->hole_seq[s->at.direction] == seg->seq)
 		sighting.wanted_ns = flow->hole_ns;
-	if (!e && first->spilled)
-		e = kl_join_find(second, &key);
-	if (!e) {
-		e = kl_join_pick(first, s->at.now);
-		if (!e) {
-			first->spilled = 1;
-			e = kl_join_pick(second, s->at.now);
+	way = kl_join_find(b, &key, tag);
+	if (way == KL_WAYS && b->spilled && kl_join_find(second, &key, tag) < KL_WAYS) {
+		b = second;
+		way = kl_join_find(b, &key, tag);
+	}
+	if (way == KL_WAYS) {
+		way = kl_join_pick(b, s->at.now);
+		if (way == KL_WAYS) {
+			b->spilled = 1;
+			b = second;
+			way = kl_join_pick(b, s->at.now);
 		}
-		if (!e) {
+		if (way == KL_WAYS) {
 			f->counters.incident[KL_JOIN_FULL]++;
 			return false;
 		}
-		kl_join_init(e, &key, s->id, *kind);
+		kl_join_init(b, way, &key, tag, s->id, *kind);
+		e = &b->way[way];
 		if (near && seg->payload_len > 1 && flow->joined_copies &&
 		    flow->joined_seq == seg->seq && flow->joined_len == (__u16)seg->payload_len) {
 			e->near_ns = flow->last_ns;
@@ -113,8 +119,10 @@ static bool join(struct kl_follow *f, const struct kl_follow_segment *s, bool ne
 			e->crossed = KL_CROSSED_UNKNOWN;
 		}
 	}
+	e = &b->way[way];
 	*kind = e->kind;
 	kl_join_sight(e, &sighting, ret);
+	kl_join_note(b, way);
 	return true;
 }
 
