@@ -7,18 +7,23 @@
 
 #include "follow.bpf.h"
 
-struct sweeping {
-	struct kl_sweep *sweep;
-	struct kl_counters *n;
+enum {
+	KL_SWEEP_AT_ONCE = 8
 };
 
+static __always_inline struct kl_sweep *get_sweep(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&kl_sweep, &zero);
+}
+
 /* Judges what is missing. Returns false where it is too early for that. */
-static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32 missing,
-				  __u64 full_ns)
+static __always_inline bool judge(struct kl_sweep *sweep, struct kl_counters *n,
+				  struct kl_judged *o, __u32 missing, __u64 full_ns)
 {
 	const struct kl_join_entry *e = &o->entry;
 	__u32 direction = e->key.len_direction & 1;
-	struct kl_counters *n = g->n;
 	struct kl_conn *c;
 
 	if (!missing) {
@@ -31,7 +36,7 @@ static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32
 		o->fate = (__u8)kl_join_fate_of_mirrored(e, c, o->fate);
 	/* The next segment of its connection will tell, perhaps. What waits counts as sent. */
 	if (o->fate == KL_UNPAIRED_UNCONFIRMED && kl_control.mode == KL_MODE_ON &&
-	    !kl_settings.tap && g->sweep->now_ns < e->first_ns + KL_CONFIRM_NS) {
+	    !kl_settings.tap && sweep->now_ns < e->first_ns + KL_CONFIRM_NS) {
 		if (!(e->flags & KL_JOIN_COUNTED))
 			count_tally(n, KL_SENT, direction, e->kind, missing);
 		return false;
@@ -54,22 +59,23 @@ static __always_inline bool judge(struct sweeping *g, struct kl_judged *o, __u32
 	o->vlan = c->vlan;
 	KL_MEMCPY(o->phone_mac, c->phone_mac, sizeof(o->phone_mac));
 	kl_conn_ends(c, &o->ends);
-	g->sweep->count++;
+	sweep->count++;
 	return true;
 }
 
-static long sweep_bucket(__u32 index, struct sweeping *g)
+/*
+ * A bucket with something open. Proven by the verifier once and on its own. Returns 1 where user space
+ * has to empty the list first.
+ */
+__noinline int sweep_bucket(__u32 bucket)
 {
-	struct kl_sweep *sweep = g->sweep;
-	__u32 bucket = sweep->cursor;
-	struct kl_bucket *b;
+	struct kl_sweep *sweep = get_sweep();
+	struct kl_counters *n = counters();
+	struct kl_bucket *b = join_bucket(bucket);
 
-	if (bucket >= sweep->limit)
-		return 1;
-	b = bpf_map_lookup_elem(&kl_join, &bucket);
-	if (!b)
-		return 1;
-	for (__u32 i = 0; b->open && i < 2 * KL_WAYS; i++) {
+	if (!sweep || !n || !b)
+		return 0;
+	for (__u32 i = 0; i < 2 * KL_WAYS; i++) {
 		__u32 way = i / 2; /* overdue copies, then the others */
 		struct kl_join_entry *e = &b->way[way];
 		__u32 at = sweep->count, missing = 0;
@@ -87,7 +93,7 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 					 &sweep->out[at].entry, &missing);
 		kl_join_note(b, way);
 		unlock_bucket(b);
-		if (!expired || judge(g, &sweep->out[at], missing, b->full_ns))
+		if (!expired || judge(sweep, n, &sweep->out[at], missing, b->full_ns))
 			continue;
 		expired = lock_bucket(b);
 		if (expired) {
@@ -98,23 +104,37 @@ static long sweep_bucket(__u32 index, struct sweeping *g)
 		if (!expired) {
 			const struct kl_join_entry *was = &sweep->out[at].entry;
 
-			g->n->unpaired[KL_UNPAIRED_UNCONFIRMED] += missing;
-			count_tally(g->n, KL_UNSENT, was->key.len_direction & 1, was->kind,
-				    missing);
+			n->unpaired[KL_UNPAIRED_UNCONFIRMED] += missing;
+			count_tally(n, KL_UNSENT, was->key.len_direction & 1, was->kind, missing);
 		}
 	}
-	sweep->cursor = bucket + 1;
 	return 0;
+}
+
+/* Some buckets at once, for a call costs more than a look. */
+static long sweep_some(__u32 index, struct kl_sweep **at)
+{
+	struct kl_sweep *sweep = *at;
+	__u32 bucket = sweep->cursor, end = bucket + KL_SWEEP_AT_ONCE;
+
+	if (end > sweep->limit)
+		end = sweep->limit;
+	for (__u32 i = 0; i < KL_SWEEP_AT_ONCE && bucket < end; i++, bucket++) {
+		struct kl_bucket *b = join_bucket(bucket);
+
+		if (!b || (b->open && sweep_bucket(bucket)))
+			break;
+	}
+	sweep->cursor = bucket;
+	return bucket < end || bucket >= sweep->limit;
 }
 
 static __always_inline void sweep(void)
 {
-	struct sweeping g = { .n = counters() };
-	__u32 zero = 0;
+	struct kl_sweep *s = get_sweep();
 
-	g.sweep = bpf_map_lookup_elem(&kl_sweep, &zero);
-	if (!g.sweep || !g.n)
+	if (!s)
 		return;
-	g.sweep->count = 0;
-	bpf_loop(4096, sweep_bucket, &g, 0);
+	s->count = 0;
+	bpf_loop(4096 / KL_SWEEP_AT_ONCE, sweep_some, &s, 0);
 }
