@@ -12,8 +12,8 @@ set -u
 . "$(dirname "$0")/lib.sh"
 
 PART=against
-BURSTS=8 RTP=20000 KEEPALIVES=400 CONNECTIONS=256
-! $QUICK || BURSTS=3
+BURSTS=3 RTP=40000 KEEPALIVES=800 CONNECTIONS=256
+! $QUICK || BURSTS=1
 FILTER='tcp port 2000 or tcp port 5060'
 
 # live KIND COUNT FIRST
@@ -23,7 +23,7 @@ live() {
     die "the generator failed"
 }
 
-# Ten bursts a second or fewer; the same each time but for the keepalives' numbers.
+# A burst takes a quarter of a second. The same each time but for the keepalives' numbers.
 traffic() {
   local i
   for ((i = 0; i < BURSTS; i++)); do
@@ -33,21 +33,24 @@ traffic() {
   done
 }
 
-# Of a process with all its threads, in seconds: by its CPU clock, clock_getcpuclockid(3).
-own_cpu() { python3 -c "import time; print('%.6f' % time.clock_gettime((~$1) * 8 + 2))"; }
+# own_cpu [PID…]: of all of them with their threads, in seconds: by CPU clocks, clock_getcpuclockid(3).
+own_cpu() {
+  python3 -c 'import sys, time
+print("%.6f" % sum(time.clock_gettime(~int(pid) * 8 + 2) for pid in sys.argv[1:]))' "$@"
+}
+
 # with NAME PID…: adds to the files of that name: CPU of its processes, and of the generator.
 with() {
-  local name=$1 pid own=0
+  local name=$1 own
   shift
   sleep 0.3
-  for pid; do own=$(awk "BEGIN { print $own - $(own_cpu "$pid") }"); done
+  own=$(own_cpu "$@")
   : >"$WORK/live"
   traffic
   # What captures looks once a second for what came.
-  sleep 1.2
+  [ $# -eq 0 ] || sleep 1.2
   jq -s 'map(.cpu_s) | add' "$WORK/live" >>"$WORK/path.$name"
-  for pid; do own=$(awk "BEGIN { print $own + $(own_cpu "$pid") }"); done
-  echo "$own" >>"$WORK/own.$name"
+  awk "BEGIN { print $(own_cpu "$@") - $own }" >>"$WORK/own.$name"
 }
 
 tcpdump_on() {

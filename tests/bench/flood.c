@@ -9,10 +9,11 @@
  *   --connections N   in turn; a power of two costs least (1024)
  *   --first N         number of the first keepalive (0): connections go on where they were
  *   --count N         how many keepalives (1000000)
- *   --batch N         in a row at one hook (1000)
+ *   --batch N         in a row at one hook (1000), where there is no pace
  *   --drop-one-of N   0: none (100)
  *   --answers         each is answered by a KeepAliveAck, and that is acknowledged
- *   --a-second N      so many keepalives a second, evenly (0: as fast as it goes)
+ *   --a-second N      so many keepalives a second, evenly, each with all that belongs to it before the
+ *                     next one (0: as fast as it goes)
  *
  * Prints one line of JSON: count, dropped, cpu_s (of this process: all that both hooks took),
  * wall_s, watch_cpu_s (of PID, user and system, meanwhile), end (seconds since 1970).
@@ -172,12 +173,46 @@ static void load_leg(int leg)
 	legs[leg].far = load_front(&spec, spec.to_phone ? o.access : o.cucm, true);
 }
 
+static int count_legs(void)
+{
+	return o.answers ? LEGS : 1;
+}
+
+/* As fast as it goes: a batch at one hook, then at the next. */
+static void run_batches(void)
+{
+	for (__u64 n = 0; n < o.count; n += o.batch) {
+		unsigned count = o.count - n < o.batch ? (unsigned)(o.count - n) : o.batch;
+
+		for (int i = 0; i < count_legs(); i++) {
+			front_run(&legs[i].near, &legs[i].frame, o.first + n, count);
+			front_run(&legs[i].far, &legs[i].frame, o.first + n, count);
+		}
+	}
+}
+
 static void wait_until(double when)
 {
 	double left = when - seconds(CLOCK_MONOTONIC);
 
-	if (left > 0)
+	if (left > 0.001)
 		usleep((useconds_t)(left * 1e6));
+}
+
+/* At their pace: each with all that belongs to it before the next one comes. */
+static void run_paced(double start)
+{
+	for (int i = 0; i < count_legs(); i++) {
+		front_begin(&legs[i].near, o.first);
+		front_begin(&legs[i].far, o.first);
+	}
+	for (__u64 n = 0; n < o.count; n++) {
+		wait_until(start + (double)n / (double)o.a_second);
+		for (int i = 0; i < count_legs(); i++) {
+			program_run(legs[i].near.fd, &legs[i].frame, 1);
+			program_run(legs[i].far.fd, &legs[i].frame, 1);
+		}
+	}
 }
 
 int main(int argc, char **argv)
@@ -185,24 +220,15 @@ int main(int argc, char **argv)
 	double cpu, wall, start, watch;
 
 	parse(argc, argv);
-	for (int leg = 0; leg < (o.answers ? LEGS : 1); leg++)
+	for (int leg = 0; leg < count_legs(); leg++)
 		load_leg(leg);
-	if (o.a_second && o.batch > o.a_second / 10)
-		o.batch = o.a_second < 10 ? 1 : (__u32)(o.a_second / 10);
-
 	watch = cpu_of(o.pid);
 	start = seconds(CLOCK_MONOTONIC);
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-	for (__u64 n = 0; n < o.count; n += o.batch) {
-		unsigned count = o.count - n < o.batch ? (unsigned)(o.count - n) : o.batch;
-
-		if (o.a_second)
-			wait_until(start + (double)n / (double)o.a_second);
-		for (int i = 0; i < (o.answers ? LEGS : 1); i++) {
-			front_run(&legs[i].near, &legs[i].frame, o.first + n, count);
-			front_run(&legs[i].far, &legs[i].frame, o.first + n, count);
-		}
-	}
+	if (o.a_second)
+		run_paced(start);
+	else
+		run_batches();
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	wall = seconds(CLOCK_MONOTONIC) - start;
 	printf("{\"count\": %llu, \"dropped\": %llu, \"cpu_s\": %.4f, \"wall_s\": %.4f, "

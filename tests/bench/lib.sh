@@ -43,18 +43,23 @@ die() {
 # figure [OPTION…] NAME VALUE…: of this part; prints a row and notes it.
 figure() { flock "$BIN" "$BIN/figure" "${JSON[@]}" --part "$PART" "$@" || die "no figure: $*"; }
 
-# start_watch OPTION…: in the box, until its first tick. JSON lines to $WORK/records. Its PID: WATCH.
+# start_watch OPTION…: in the box, until it counts. JSON lines to $WORK/records. Its PID: WATCH. How long
+# that took, in seconds: STARTED.
 start_watch() {
+  local from=$EPOCHREALTIME
   local until=$((SECONDS + 180))
   : >"$WORK/records"
   lab_bg box "$WORK/watch.err" "$KALOSS" watch --access acc0 --cucm cucm0 --format jsonl \
     --output "$WORK/records" "$@"
   WATCH=$LAB_LAST_PID
-  until grep -q '"type":"tick"' "$WORK/records" 2>/dev/null; do
-    sleep 0.05
+  # It says where all its hooks are, and counts a moment after that.
+  until [ "$(grep -c 'side: .*, frames that ' "$WORK/watch.err" 2>/dev/null)" = 4 ]; do
+    sleep 0.02
     [ $SECONDS -lt $until ] && kill -0 "$WATCH" 2>/dev/null ||
       die "watch did not start: $(cat "$WORK/watch.err")"
   done
+  STARTED=$(awk "BEGIN { print $EPOCHREALTIME - $from }")
+  sleep 0.1
 }
 
 stop_watch() {

@@ -265,7 +265,7 @@ void front_unload(struct front *f)
 	close(f->state);
 }
 
-static void set_next(const struct front *f, __u64 first)
+void front_begin(const struct front *f, __u64 first)
 {
 	struct front_state state;
 	__u32 zero = 0;
@@ -279,7 +279,7 @@ static void set_next(const struct front *f, __u64 first)
 
 double front_run(const struct front *f, const struct pkt *p, __u64 first, unsigned count)
 {
-	set_next(f, first);
+	front_begin(f, first);
 	return program_run(f->fd, p, count);
 }
 
@@ -292,7 +292,7 @@ void front_send(const struct front *f, const struct pkt *p, unsigned ifindex, __
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
 	int r;
 
-	set_next(f, first);
+	front_begin(f, first);
 	r = bpf_prog_test_run_opts(f->fd, &opts);
 	if (r)
 		bench_fail("sending frames", -r);

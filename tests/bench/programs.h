@@ -50,6 +50,8 @@ struct front_state {
 void front_load(const struct front_spec *spec, int next, struct front *ret);
 void front_unload(struct front *f);
 
+/* The next frame that the program makes is this one, and then one after the other. */
+void front_begin(const struct front *f, __u64 first);
 /* Frames first, first + 1, … of p. Returns ns a frame. */
 double front_run(const struct front *f, const struct pkt *p, __u64 first, unsigned count);
 __u64 front_dropped(const struct front *f);

@@ -4,13 +4,16 @@
 # answer, the acknowledgement of that, evenly spread, through the programs at all four hooks): time to
 # start, memory in user space and of the kernel's maps, CPU in user space, and what a sweep takes.
 #
+# (BPF_PROG_TEST_RUN frees each frame at a tc hook in the way in which the kernel drops one, so the watch
+# does without drop reasons here: they are for what is dropped, and nothing is.)
+#
 #   tests/bench/site.sh [--quick] [--json FILE]
 set -u
 . "$(dirname "$0")/lib.sh"
 
 PART=site
 PERIOD=30
-SIZES=(1000 10000 100000 1000000)
+SIZES=(100000 1000 10000 1000000) # a goal is for the first
 ! $QUICK || SIZES=(1000) PERIOD=1
 
 # talk COUNT RATE: keepalives with all that belongs to them; one line of JSON to $WORK/said.
@@ -36,16 +39,14 @@ rss_mib() {
 }
 
 scene() {
-  local size=$1 first=0 rate start kernel user cpu goals=() room=65536 ring=4194304 opening=20000
+  local size=$1 first=0 rate kernel user cpu goals=() room=65536 ring=4194304 opening=20000
   rate=$((size / PERIOD))
   # An eighth more than there are.
   [ $((size * 9 / 8)) -le $room ] || room=$((size * 9 / 8))
   [ "$size" -le 100000 ] || ring=33554432 opening=60000
   lab_up routed
   keep_trap
-  start=$(date +%s.%N)
-  start_watch --connections $room --ring-bytes $ring --self-cost
-  start=$(awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN { print b - a - 1 }')
+  start_watch --connections $room --ring-bytes $ring --self-cost --no-drop-reasons
   talk "$size" $opening # opens the connections
   sleep 1
   # A period, so that they are known, and half of one to measure.
@@ -57,7 +58,7 @@ scene() {
   jq -e "select(.type == \"summary\") | .to_cucm.sent == $first and .to_cucm.delivered == $first and
     .to_phone.delivered == $first and .integrity.events_lost == 0" "$WORK/records" >/dev/null ||
     die "$size phones: not counted exactly: $(tail -1 "$WORK/records")"
-  figure --digits 2 --unit s "$size phones: time to start" "$start"
+  figure --digits 2 --unit s "$size phones: time to start" "$STARTED"
   figure --digits 1 --unit MiB "$size phones: user space" "$user"
   figure --digits 1 --unit MiB "$size phones: maps in the kernel" "$kernel"
   [ "$size" -ne 100000 ] || goals=(--at-most 64)
@@ -70,7 +71,7 @@ scene() {
     "$(awk '/kaloss_sweep/ { print $4 / 1000 }' "$WORK/watch.err")"
 }
 
-# beside SIZE…: at the same time, each in namespaces of its own. They hardly take any CPU.
+# beside SIZE…: at the same time, each in namespaces of its own. The small ones hardly take any CPU.
 beside() {
   local size pids=()
   for size; do
@@ -86,7 +87,5 @@ beside() {
 }
 
 "$BIN/figure"
-beside "${SIZES[@]:0:2}"
-for size in "${SIZES[@]:2}"; do
-  scene "$size"
-done
+scene "${SIZES[0]}"
+[ ${#SIZES[@]} -eq 1 ] || beside "${SIZES[@]:1}"
