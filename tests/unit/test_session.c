@@ -271,6 +271,47 @@ Test(session, forecasts_of_silence)
 
 /* ---- The table ---- */
 
+static void count_identified(const struct kl_session *session, void *arg)
+{
+	(void)session;
+	++*(int *)arg;
+}
+
+Test(session, tells_of_mac_addresses_when_they_are_new)
+{
+	int identified = 0;
+	struct kl_sessions_config config = { .identified = count_identified, .arg = &identified };
+	struct kl_sessions *s;
+	struct kl_event e = { .type = KL_EVENT_OPEN,
+			      .conn_id = 1,
+			      .time_ns = STAGE_START_NS,
+			      .phone_mac = { 0, 0x24, 0x14, 0, 0, 1 } };
+	struct kl_conn conn = { .created_ns = STAGE_START_NS, .seen_ns = STAGE_START_NS };
+	bool one_way;
+
+	cr_assert_eq(kl_sessions_new(&config, &s), 0);
+	cr_expect_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+	cr_expect_eq(identified, 1);
+	e.type = KL_EVENT_ACK;
+	cr_expect_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+	memset(e.phone_mac, 0, sizeof(e.phone_mac));
+	cr_expect_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+	cr_expect_eq(identified, 1, "the same one, or none");
+	e.next_mac[5] = 2;
+	cr_expect_eq(kl_sessions_feed(s, &e, NULL, 0), 0);
+	cr_expect_eq(identified, 2);
+	/* One that is met in the kernel's table, and then again with another next hop. */
+	conn.next_mac[5] = 3;
+	cr_expect_eq(kl_sessions_meet(s, 1, &conn, STAGE_START_NS, &one_way), 0);
+	cr_expect_eq(identified, 3);
+	conn.phone_mac[5] = 4;
+	cr_expect_eq(kl_sessions_meet(s, 2, &conn, STAGE_START_NS, &one_way), 0);
+	cr_expect_eq(identified, 4);
+	cr_expect_eq(kl_sessions_meet(s, 2, &conn, STAGE_START_NS, &one_way), 0);
+	cr_expect_eq(identified, 4);
+	kl_sessions_free(s);
+}
+
 Test(session, the_longest_silent_makes_room)
 {
 	struct kl_sessions_config config = { .max = 10, .deadline_ns = STAGE_S };

@@ -281,13 +281,17 @@ int kl_inputs_fd(const struct kl_inputs *in)
 
 /* ---- While it runs ---- */
 
+void kl_inputs_identify(struct kl_inputs *in, const struct kl_session *s)
+{
+	/* Without room a MAC is nobody's: less is told, and nothing wrong. */
+	kl_known_macs_add(&in->macs, s->mac, true);
+	kl_known_macs_add(&in->macs, s->next_mac, false);
+}
+
 void kl_inputs_meet(struct kl_inputs *in, const struct kl_session *s)
 {
 	struct kl_address server = kl_address_of(s->ends.family, s->ends.cucm);
 
-	/* Without room a MAC is nobody's: less is told, and nothing wrong. */
-	kl_known_macs_add(&in->macs, s->mac, true);
-	kl_known_macs_add(&in->macs, s->next_mac, false);
 	kl_arp_watch_add_server(in->arp, &server);
 }
 

@@ -44,7 +44,9 @@ void kl_inputs_set_patience(struct kl_inputs *in, uint64_t sip_grace_ns, uint32_
 /* Readable when there is something to take. */
 int kl_inputs_fd(const struct kl_inputs *in);
 
-/* Whose MACs and addresses these are. */
+/* Whose MAC addresses these are. */
+void kl_inputs_identify(struct kl_inputs *in, const struct kl_session *session);
+/* Its server is one that somebody talks to. */
 void kl_inputs_meet(struct kl_inputs *in, const struct kl_session *session);
 /* Before a session is forgotten. */
 void kl_inputs_forget(struct kl_inputs *in, const struct kl_session *session);

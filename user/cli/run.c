@@ -60,6 +60,13 @@ static void take_story(const struct kl_story *story, void *arg)
 	keep_error(w, w->handlers->story(w, story, drop));
 }
 
+static void take_identity(const struct kl_session *session, void *arg)
+{
+	struct kl_run *w = arg;
+
+	kl_inputs_identify(w->inputs, session);
+}
+
 static void take_leaving(const struct kl_session *session, void *arg)
 {
 	struct kl_run *w = arg;
@@ -502,6 +509,7 @@ static int open_all(struct kl_run *w, struct kl_error *err)
 		.two_sided = true,
 		.mirrored = w->o->live.tap,
 		.handler = take_story,
+		.identified = take_identity,
 		.leaves = w->handlers->leaves ? take_leaving : NULL,
 		.arg = w,
 	};

@@ -369,18 +369,30 @@ static int learn(struct kl_sessions *s, struct kl_node *n, const struct kl_event
 
 /* ---- Events ---- */
 
-static void take_mac(uint8_t *to, const uint8_t *mac)
+/* Returns whether it is another one than before. */
+static bool take_mac(uint8_t *to, const uint8_t *mac)
 {
 	static const uint8_t no_mac[6];
 
-	if (memcmp(mac, no_mac, sizeof(no_mac)))
-		memcpy(to, mac, sizeof(no_mac));
+	if (!memcmp(mac, no_mac, sizeof(no_mac)) || !memcmp(mac, to, sizeof(no_mac)))
+		return false;
+	memcpy(to, mac, sizeof(no_mac));
+	return true;
 }
 
-static void identify(struct kl_session *session, const struct kl_event *e)
+static void take_macs(struct kl_sessions *s, struct kl_session *session, const uint8_t *mac,
+		      const uint8_t *next_mac)
 {
-	take_mac(session->mac, e->phone_mac);
-	take_mac(session->next_mac, e->next_mac);
+	bool is_new = take_mac(session->mac, mac);
+
+	is_new |= take_mac(session->next_mac, next_mac);
+	if (is_new && s->config.identified)
+		s->config.identified(session, s->config.arg);
+}
+
+static void identify(struct kl_sessions *s, struct kl_session *session, const struct kl_event *e)
+{
+	take_macs(s, session, e->phone_mac, e->next_mac);
 	if (e->vlan)
 		session->vlan = e->vlan;
 }
@@ -430,7 +442,7 @@ static int feed(struct kl_sessions *s, const struct kl_event *e, const struct kl
 	}
 	if (!n)
 		return 0;
-	identify(&n->session, e);
+	identify(s, &n->session, e);
 	if (opened)
 		tell_start(s, n);
 	/* What was due before this event is judged by what was known before it. */
@@ -570,11 +582,11 @@ int kl_sessions_meet(struct kl_sessions *s, uint64_t id, const struct kl_conn *c
 			return -ENOMEM;
 		node->session.vlan = conn->vlan;
 		node->session.from_syn = conn->flags & KL_CONN_SYN;
-		take_mac(node->session.mac, conn->phone_mac);
+		take_macs(s, &node->session, conn->phone_mac, conn->next_mac);
 		tell_start(s, node);
+	} else if (node) {
+		take_macs(s, &node->session, node->session.mac, conn->next_mac);
 	}
-	if (node)
-		take_mac(node->session.next_mac, conn->next_mac);
 	if (node && !node->session.one_way && is_one_way(conn)) {
 		node->session.one_way = true;
 		*ret_one_way = true;

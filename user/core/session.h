@@ -200,6 +200,8 @@ struct kl_sessions_config {
 	bool mirrored;
 	kl_story_doubt doubts;	  /* NULL: all is seen */
 	kl_story_handler handler; /* must not call back into the sessions */
+	/* Its MAC addresses are known, or others than before. NULL: nobody asks. */
+	kl_session_visitor identified;
 	/* It is forgotten, or a new connection takes its place: the last look at it. NULL: nobody's. */
 	kl_session_visitor leaves;
 	void *arg;
