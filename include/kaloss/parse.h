@@ -209,6 +209,10 @@ enum {
 
 KL_INLINE __u32 kl_glance_ports(const volatile struct kl_ports *ports, const __u8 *tcp)
 {
+	__u64 sieve = ports->sieve;
+
+	if (!((sieve >> (tcp[1] & 63) | sieve >> (tcp[3] & 63)) & 1))
+		return KL_GLANCE_PASS;
 	return kl_port_is_signalling(ports, kl_be16(tcp + 2)) ||
 			       kl_port_is_signalling(ports, kl_be16(tcp))
 		       ? KL_GLANCE_LOOK

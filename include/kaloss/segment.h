@@ -86,9 +86,18 @@ KL_INLINE bool kl_service_is_tls(__u32 service)
 
 /* The signalling ports: one bit a port to reject by, and two bits a port for the service on it. */
 struct kl_ports {
+	__u64 sieve; /* a bit for each of them, by its lowest bits: tells most others apart at once */
 	__u8 signalling[65536 / 8];
 	__u8 service[65536 / 4];
 };
+
+static inline void kl_port_add(struct kl_ports *ports, __u16 port, __u32 service)
+{
+	ports->sieve |= 1ULL << (port & 63);
+	ports->signalling[port >> 3] |= (__u8)(1 << (port & 7));
+	ports->service[port >> 2] &= (__u8) ~(3 << (port & 3) * 2);
+	ports->service[port >> 2] |= (__u8)(service << (port & 3) * 2);
+}
 
 KL_INLINE bool kl_port_is_signalling(const volatile struct kl_ports *ports, __u16 port)
 {

@@ -176,19 +176,13 @@ void pkt_build(const struct pkt_spec *spec, struct pkt *ret)
 	ret->len = ret->wire_end < spec->pad_to ? spec->pad_to : ret->wire_end;
 }
 
-static void set_port(struct kl_ports *ports, __u16 port, __u8 service)
-{
-	ports->signalling[port >> 3] |= (__u8)(1 << (port & 7));
-	ports->service[port >> 2] |= (__u8)(service << (port & 3) * 2);
-}
-
 void pkt_ports(struct kl_ports *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	set_port(ret, PKT_SCCP_PORT, KL_SCCP);
-	set_port(ret, PKT_SCCP_TLS_PORT, KL_SCCP_TLS);
-	set_port(ret, PKT_SIP_PORT, KL_SIP);
-	set_port(ret, PKT_SIP_TLS_PORT, KL_SIP_TLS);
+	kl_port_add(ret, PKT_SCCP_PORT, KL_SCCP);
+	kl_port_add(ret, PKT_SCCP_TLS_PORT, KL_SCCP_TLS);
+	kl_port_add(ret, PKT_SIP_PORT, KL_SIP);
+	kl_port_add(ret, PKT_SIP_TLS_PORT, KL_SIP_TLS);
 }
 
 /* ---- Payloads ---- */

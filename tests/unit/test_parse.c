@@ -231,6 +231,25 @@ Test(parse, a_glance_lets_pass_what_is_none_of_ours_and_nothing_else)
 	}
 }
 
+/* Each port, at either end: nothing that is signalling passes, and nothing else is looked at. */
+Test(parse, glance_at_each_port)
+{
+	struct pkt p;
+
+	for (__u32 port = 1; port <= 65535; port++) {
+		bool passes = !kl_port_is_signalling(&ports, (__u16)port);
+		struct pkt_spec to = { .sport = 40000, .dport = (__u16)port, .payload_len = 12 };
+		struct pkt_spec from = { .sport = (__u16)port, .dport = 40000, .payload_len = 12 };
+
+		pkt_build(&to, &p);
+		cr_assert_eq(kl_glance(p.data, p.data + p.len, &ports) == KL_GLANCE_PASS, passes,
+			     "to %u", port);
+		pkt_build(&from, &p);
+		cr_assert_eq(kl_glance(p.data, p.data + p.len, &ports) == KL_GLANCE_PASS, passes,
+			     "from %u", port);
+	}
+}
+
 /* ---- Lengths that lie ---- */
 
 Test(parse, ipv4_header_length)
