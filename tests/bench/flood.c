@@ -16,7 +16,8 @@
  *                     next one (0: as fast as it goes)
  *
  * Prints one line of JSON: count, dropped, cpu_s (of this process: all that both hooks took),
- * wall_s, watch_cpu_s (of PID, user and system, meanwhile), end (seconds since 1970).
+ * wall_s, watch_cpu_s (of PID, user and system, meanwhile), end (seconds since 1970), and with a pace
+ * shares (of a core, that PID took in each seventh of the time).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -105,31 +106,20 @@ static double seconds(clockid_t clock)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Of a process: user and system. */
+/* Of a process with all its threads: user and system. */
 static double cpu_of(int pid)
 {
-	unsigned long user = 0, system = 0;
-	char path[64], line[1024];
-	const char *behind;
-	FILE *file;
+	clockid_t clock;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	behind = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-	if (behind)
-		sscanf(behind, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-		       &system);
-	fclose(file);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	return clock_getcpuclockid(pid, &clock) ? 0 : seconds(clock);
 }
 
 enum {
 	KEEPALIVE,
 	ANSWER,
 	ACKNOWLEDGEMENT,
-	LEGS
+	LEGS,
+	SHARES = 7
 };
 
 static struct leg {
@@ -199,9 +189,14 @@ static void wait_until(double when)
 		usleep((useconds_t)(left * 1e6));
 }
 
+static double shares[SHARES]; /* of a core, that the watch took in each part of the time */
+
 /* At their pace: each with all that belongs to it before the next one comes. */
 static void run_paced(double start)
 {
+	double from = start, cpu = cpu_of(o.pid);
+	unsigned done = 0;
+
 	for (int i = 0; i < count_legs(); i++) {
 		front_begin(&legs[i].near, o.first);
 		front_begin(&legs[i].far, o.first);
@@ -211,6 +206,13 @@ static void run_paced(double start)
 		for (int i = 0; i < count_legs(); i++) {
 			program_run(legs[i].near.fd, &legs[i].frame, 1);
 			program_run(legs[i].far.fd, &legs[i].frame, 1);
+		}
+		if (n + 1 >= o.count * (done + 1) / SHARES) {
+			double now = seconds(CLOCK_MONOTONIC), now_cpu = cpu_of(o.pid);
+
+			shares[done++] = (now_cpu - cpu) / (now - from);
+			from = now;
+			cpu = now_cpu;
 		}
 	}
 }
@@ -232,8 +234,11 @@ int main(int argc, char **argv)
 	cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	wall = seconds(CLOCK_MONOTONIC) - start;
 	printf("{\"count\": %llu, \"dropped\": %llu, \"cpu_s\": %.4f, \"wall_s\": %.4f, "
-	       "\"watch_cpu_s\": %.2f, \"end\": %.3f}\n",
+	       "\"watch_cpu_s\": %.4f, \"end\": %.3f",
 	       o.count, front_dropped(&legs[KEEPALIVE].far), cpu, wall, cpu_of(o.pid) - watch,
 	       seconds(CLOCK_REALTIME));
+	for (int i = 0; o.a_second && i < SHARES; i++)
+		printf("%s%.6f", i ? ", " : ", \"shares\": [", shares[i]);
+	puts(o.a_second ? "]}" : "}");
 	return 0;
 }

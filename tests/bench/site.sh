@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A `kaloss watch` of 1 000 to 1 000 000 SCCP phones on real schedules (a keepalive every 30 s, its
 # answer, the acknowledgement of that, evenly spread, through the programs at all four hooks): time to
-# start, memory in user space and of the kernel's maps, CPU in user space, and what a sweep takes.
+# start, memory in user space and of the kernel's maps, CPU in user space (in sevenths of the time), and
+# what a sweep takes.
 #
 # (BPF_PROG_TEST_RUN frees each frame at a tc hook in the way in which the kernel drops one, so the watch
 # does without drop reasons here: they are for what is dropped, and nothing is.)
@@ -52,7 +53,7 @@ scene() {
   # A period, so that they are known, and half of one to measure.
   if [ "$size" -le 100000 ]; then talk "$size" $rate; fi
   talk $((size / 2)) $rate
-  cpu=$(jq -r '.watch_cpu_s / .wall_s * 100' "$WORK/said")
+  cpu=$(jq -r '.shares[] * 100' "$WORK/said")
   user=$(rss_mib) kernel=$(map_mib)
   stop_watch
   jq -e "select(.type == \"summary\") | .to_cucm.sent == $first and .to_cucm.delivered == $first and
@@ -65,7 +66,8 @@ scene() {
   figure --digits 1 --unit MiB "${goals[@]}" "$size phones: memory together" \
     "$(awk "BEGIN { print $user + $kernel }")"
   [ "$size" -ne 100000 ] || goals=(--at-most 1)
-  figure --digits 2 --unit "% of a core" "${goals[@]}" "$size phones: CPU of user space" "$cpu"
+  # shellcheck disable=SC2086
+  figure --digits 2 --unit "% of a core" "${goals[@]}" "$size phones: CPU of user space" $cpu
   # In parts of 4096 buckets, four times a second.
   figure --digits 1 --unit us "$size phones: a sweep's part" \
     "$(awk '/kaloss_sweep/ { print $4 / 1000 }' "$WORK/watch.err")"
