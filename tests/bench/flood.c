@@ -17,7 +17,7 @@
  *
  * Prints one line of JSON: count, dropped, cpu_s (of this process: all that both hooks took),
  * wall_s, watch_cpu_s (of PID, user and system, meanwhile), end (seconds since 1970), and with a pace
- * shares (of a core, that PID took in each seventh of the time).
+ * shares (of a core, that PID took in each seventh).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -189,13 +189,18 @@ static void wait_until(double when)
 		usleep((useconds_t)(left * 1e6));
 }
 
-static double shares[SHARES]; /* of a core, that the watch took in each part of the time */
+/*
+ * Of a core, that the watch took in each part of the time; of the time that the pace asks for, so that a
+ * machine that does not keep it makes nothing look cheaper.
+ */
+static double shares[SHARES];
 
 /* At their pace: each with all that belongs to it before the next one comes. */
 static void run_paced(double start)
 {
-	double from = start, cpu = cpu_of(o.pid);
+	double cpu = cpu_of(o.pid);
 	unsigned done = 0;
+	__u64 from = 0;
 
 	for (int i = 0; i < count_legs(); i++) {
 		front_begin(&legs[i].near, o.first);
@@ -208,11 +213,11 @@ static void run_paced(double start)
 			program_run(legs[i].far.fd, &legs[i].frame, 1);
 		}
 		if (n + 1 >= o.count * (done + 1) / SHARES) {
-			double now = seconds(CLOCK_MONOTONIC), now_cpu = cpu_of(o.pid);
+			double now = cpu_of(o.pid);
 
-			shares[done++] = (now_cpu - cpu) / (now - from);
-			from = now;
-			cpu = now_cpu;
+			shares[done++] = (now - cpu) * (double)o.a_second / (double)(n + 1 - from);
+			from = n + 1;
+			cpu = now;
 		}
 	}
 }
