@@ -155,71 +155,145 @@ static void step(struct kl_sessions *s, struct dice *d, uint32_t number)
 
 /* ---- To the last bit ---- */
 
-static void check_rest(const struct kl_table *t, uint32_t place)
-{
-	struct kl_node awake, again;
-	void *rest;
+/* What a record is of: no more, and no less. */
+enum {
+	KEPT_FROM = offsetof(struct kl_node, session.id) + sizeof(uint64_t),
+	KEPT_END = offsetof(struct kl_node, heard),
+};
 
-	awake = *kl_table_look(t, place, &again);
-	/* What is not the record's business. */
-	awake.heard = (struct kl_heard){};
-	awake.session.id = 0;
-	awake.place = 0;
-	awake.pinned = false;
-	awake.rest = NULL;
-	rest = kl_rest_pack(&awake, NULL);
-	cr_assert(rest);
+/* A member behind these is kept only if somebody keeps it. */
+_Static_assert(KEPT_FROM == sizeof(uint64_t), "the id comes first");
+_Static_assert(sizeof(struct kl_node) == KEPT_END + sizeof(struct kl_heard) + 8 + sizeof(void *),
+	       "what is known not to be kept is heard, pinned, place and rest");
+
+static void check_record(const void *rest, const struct kl_node *node)
+{
+	struct kl_node again;
+	const uint8_t *is = (const uint8_t *)node, *was = (const uint8_t *)&again;
+
+	memset(&again, 0x5a, sizeof(again));
 	kl_rest_unpack(rest, &again);
-	free(rest);
-	cr_assert(!memcmp(&awake, &again, sizeof(awake)));
+	for (size_t i = KEPT_FROM; i < KEPT_END; i++) {
+		if (is[i] != was[i])
+			cr_assert_fail("byte %zu was %02x and is %02x", i, is[i], was[i]);
+	}
+	for (size_t i = 0; i < sizeof(again); i++)
+		cr_assert((i >= KEPT_FROM && i < KEPT_END) || !was[i], "byte %zu", i);
+	cr_assert(!memcmp(kl_rest_next_mac(rest), node->session.next_mac, 6));
 }
 
+static void check_rest(const struct kl_node *node)
+{
+	void *rest = kl_rest_pack(node, NULL);
+
+	cr_assert(rest);
+	check_record(rest, node);
+	free(rest);
+}
+
+/* Into any part of it, as many as are wanted: what no event would make of them. */
+static void spoil(struct dice *d, struct kl_node *node, uint32_t words)
+{
+	static const uint64_t extremes[] = { 0, ~0ULL, 1, 1ULL << 63, ~0ULL >> 1, 1ULL << 32 };
+
+	for (uint32_t i = 0; i < words; i++) {
+		uint8_t *at = (uint8_t *)node + 8 * (1 + below(d, KEPT_END / 8 - 1));
+		uint64_t word, chance = (uint64_t)below(d, ~0U) << 32 | below(d, ~0U);
+
+		memcpy(&word, at, sizeof(word));
+		switch (below(d, 5)) {
+		case 0:
+			word = extremes[below(d, KL_COUNT(extremes))];
+			break;
+		case 1:
+			word = chance;
+			break;
+		case 2:
+			word = chance << below(d, 64);
+			break;
+		case 3:
+			word += chance >> below(d, 64);
+			break;
+		default:
+			word -= chance >> below(d, 64);
+			break;
+		}
+		memcpy(at, &word, sizeof(word));
+	}
+}
+
+/* Each step of a history; and what some words of it may be besides. */
 Test(session_rest, is_the_same_to_the_last_bit)
 {
 	struct kl_sessions_config config = { .deadline_ns = 1000 * KL_NS_PER_MS,
 					     .two_sided = true,
 					     .awake = PHONES };
-	struct dice dice = { 0x243f6a8885a308d3 };
+	struct dice dice = { 0x243f6a8885a308d3 }, spoiler = { 0x452821e638d01377 };
 	struct kl_sessions *s;
-	uint32_t place;
 
 	cr_assert_eq(kl_sessions_new(&config, &s), 0);
 	for (uint32_t i = 0; i < EVENTS; i++) {
+		struct kl_node node, scratch;
+		uint32_t place;
+
 		step(s, &dice, i);
 		place = kl_table_find(s->table, i / 2 % PHONES + 1);
-		if (place)
-			check_rest(s->table, place);
+		if (!place)
+			continue;
+		node = *kl_table_look(s->table, place, &scratch);
+		check_rest(&node);
+		spoil(&spoiler, &node, 1 + below(&spoiler, 4));
+		check_rest(&node);
 	}
 	kl_sessions_free(s);
 }
 
-/* Whatever its numbers are: also such as no event would make of them. */
-Test(session_rest, holds_any_numbers)
+Test(session_rest, holds_anything)
 {
 	struct dice dice = { 0x13198a2e03707344 };
 
-	for (int i = 0; i < 2000; i++) {
-		struct kl_node node = {}, again;
-		uint32_t *words = (uint32_t *)&node.session.schedule.last_ns;
-		void *rest;
+	for (int i = 0; i < 20000; i++) {
+		struct kl_node node = {};
 
-		/* The ends and times, members without padding or flags between them. */
-		for (size_t k = 0; k < sizeof(node.session.ends) / 4; k++)
-			((uint32_t *)&node.session.ends)[k] = below(&dice, 2) * below(&dice, ~0U);
-		for (size_t k = 0; k < offsetof(struct kl_schedule, unclean) / 4; k++)
-			words[k] = below(&dice, 3) ? below(&dice, ~0U) << below(&dice, 32) : 0;
-		for (size_t k = 0; k < KL_ANSWERS_SLOTS; k++)
-			node.session.answers.slot[k] = (uint16_t)(below(&dice, 2) *
-								  below(&dice, 65536));
-		node.session.seen_ns = (uint64_t)below(&dice, ~0U) << below(&dice, 64);
-		node.session.start_ns = (uint64_t)below(&dice, ~0U) << below(&dice, 64);
-		node.session.answers.mean_us = (double)below(&dice, ~0U) / 7;
-		rest = kl_rest_pack(&node, NULL);
-		cr_assert(rest);
-		kl_rest_unpack(rest, &again);
-		cr_assert(!memcmp(&node, &again, sizeof(node)));
-		free(rest);
+		spoil(&dice, &node, 1U << below(&dice, 10));
+		check_rest(&node);
 	}
+}
+
+Test(session_rest, holds_each_byte)
+{
+	for (size_t i = KEPT_FROM; i < KEPT_END; i++) {
+		struct kl_node node = {};
+
+		((uint8_t *)&node)[i] = 0xff;
+		check_rest(&node);
+		memset(&node, 0xff, sizeof(node));
+		((uint8_t *)&node)[i] = 0;
+		check_rest(&node);
+	}
+}
+
+/* The same memory as long as that is not too little, nor much too much. */
+Test(session_rest, uses_a_record_again)
+{
+	struct kl_node node = { .session.seen_ns = 1000, .session.next_mac = { 2, 3 } };
+	struct dice dice = { 0xbe5466cf34e90c6c };
+	void *rest = kl_rest_pack(&node, NULL), *before = rest;
+
+	cr_assert(rest);
+	node.session.seen_ns = 2000;
+	rest = kl_rest_pack(&node, rest);
+	cr_expect_eq(rest, before);
+	check_record(rest, &node);
+	for (int i = 0; i < 10000; i++) {
+		if (!below(&dice, 10))
+			node = (struct kl_node){};
+		spoil(&dice, &node, below(&dice, 10));
+		rest = kl_rest_pack(&node, rest);
+		cr_assert(rest);
+		check_record(rest, &node);
+	}
+	free(rest);
 }
 
 /* ---- However many are awake ---- */

@@ -26,7 +26,8 @@ void kl_idle_hear(const struct kl_sessions *s, struct kl_node *n, const struct k
 
 	n->heard = (struct kl_heard){ .time_ns = here_ns, .known = KL_IDLE_SIGNALLING };
 	if (e->idle_ms != KL_IDLE_NONE && idle_ns < e->time_ns)
-		n->heard = (struct kl_heard){ e->time_ns - idle_ns, KL_IDLE_ALL };
+		n->heard = (struct kl_heard){ .time_ns = e->time_ns - idle_ns,
+					      .known = KL_IDLE_ALL };
 	if (!n->heard.time_ns || n->heard.time_ns <= s->gap_ns)
 		n->heard = (struct kl_heard){};
 }

@@ -1,203 +1,192 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One description serves both ways: walk() goes through all members of a node, and each step either
- * writes the member or reads it. A step says what is to be expected of its member, by members that
- * were gone through before.
+ * A record is a brief of the session, and corrections: the words of the node that are not as the
+ * brief makes expect, each by its distance from that. The slots of the histogram go among them as
+ * bytes, first all lower ones, for mostly the higher ones are zero.
+ *
+ * Whoever wakes a session among thousands finds neither this code nor its branches remembered by the
+ * processor: so there is little of both, and what is done is done to all words alike.
  */
 #include "core/session_rest.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/session_rest_segments.h"
-#include "core/session_rest_session.h"
+#include "core/session_rest_brief.h"
+
+typedef uint64_t __attribute__((may_alias)) word_t;
+typedef uint64_t __attribute__((may_alias, vector_size(16), aligned(8))) pair_t;
 
 enum {
-	RECORD_MAX = 4096, /* larger than any: a node has half of that */
-	REUSE_SLACK = 64,  /* a record this much shorter is a waste of its memory */
-	ONE_PERIOD_MS = 30000,
+	WORD = sizeof(word_t),
+	WORDS = offsetof(struct kl_node, heard) / WORD,
+	AT_ONCE = 8, /* words are looked at */
+	SLOT_WORDS = KL_ANSWERS_SLOTS * sizeof(uint16_t) / WORD,
+	CORRECTION_MAX = 2 + WORD,
+	/* With the zero at the end; and each is written as if it were a whole word. */
+	RECORD_MAX = sizeof(uint16_t) + KL_BRIEF_MAX + WORDS * CORRECTION_MAX + 1 + WORD,
+	REUSE_SLACK = 64, /* a record this much shorter is a waste of its memory */
 };
 
-STEP void walk_lates(struct coder *c, bool packing, struct kl_node *n)
+_Static_assert(offsetof(struct kl_node, session.id) == 0, "the word that is never corrected");
+_Static_assert(offsetof(struct kl_node, heard) % WORD == 0, "all before are whole words");
+_Static_assert(WORDS <= UINT8_MAX, "a correction says which word by one byte");
+
+/* ---- The histogram as bytes, and back ---- */
+
+/* Sets what is to be expected so that the bytes are what the histogram is beyond that. */
+static void expect_slots(const uint16_t *slot, word_t *ret)
 {
-	const struct kl_flow_story *f = &n->flow[KL_TO_CUCM];
-	const struct kl_last *like = &f->last;
-	struct kl_last older;
+	union {
+		uint8_t byte[2 * KL_ANSWERS_SLOTS];
+		word_t word[SLOT_WORDS];
+	} b;
 
-	if (!PART(n->late[0].time_ns))
-		return;
-	for (int i = 0; i < KL_LATE_KEPT; i++) {
-		struct kl_late *l = &n->late[i];
+	for (int i = 0; i < KL_ANSWERS_SLOTS; i++) {
+		b.byte[i] = (uint8_t)slot[i];
+		b.byte[KL_ANSWERS_SLOTS + i] = (uint8_t)(slot[i] >> 8);
+	}
+	for (int i = 0; i < SLOT_WORDS; i++)
+		ret[i] = ((const word_t *)slot)[i] - b.word[i];
+}
 
-		if (!PART(any(l, sizeof(*l))))
-			continue;
-		MOMENT(l->time_ns, like->time_ns);
-		NUMBER(l->late_us, 0);
-		NUMBER(l->len, like->len);
-		NUMBER(l->seq, like->seq);
-		BITS(l->told, 1);
-		BITS(l->silent, 1);
-		walk_heard(c, packing, &l->heard, l->time_ns, silence_ms(like));
-		if (i) {
-			older = (struct kl_last){
-				.time_ns = l->time_ns -
-					   n->session.schedule.period_us * KL_NS_PER_US,
-				.seq = l->seq - l->len,
-				.len = l->len,
-				.heard = { .time_ns = l->heard.time_ns -
-						      n->session.schedule.period_us *
-							      KL_NS_PER_US },
-			};
-			like = &older;
-		} else {
-			like = &f->before;
+static void join_slots(uint16_t *slot)
+{
+	uint8_t byte[2 * KL_ANSWERS_SLOTS];
+
+	memcpy(byte, slot, sizeof(byte));
+	for (int i = 0; i < KL_ANSWERS_SLOTS; i++)
+		slot[i] = (uint16_t)(byte[i] | byte[KL_ANSWERS_SLOTS + i] << 8);
+}
+
+/* ---- Corrections: which word, how many bytes, by how many it is shifted; a zero at the end ---- */
+
+static uint8_t *put_correction(uint8_t *at, unsigned word, uint64_t off)
+{
+	uint64_t all = off << 1 ^ -(off >> 63);
+	unsigned shift = (unsigned)__builtin_ctzll(all) / 8;
+	unsigned len = 8 - shift - (unsigned)__builtin_clzll(all) / 8;
+
+	all = htole64(all >> 8 * shift);
+	at[0] = (uint8_t)word;
+	at[1] = (uint8_t)(shift << 4 | len);
+	memcpy(at + 2, &all, sizeof(all));
+	return at + 2 + len;
+}
+
+/* Which of these words are not zero: without branches, for nothing tells in advance. */
+static inline unsigned note(const word_t *off, unsigned from, unsigned end, unsigned count,
+			    uint8_t *ret_which)
+{
+#pragma GCC unroll 8
+	for (unsigned i = from; i < end; i++) {
+		ret_which[count] = (uint8_t)i;
+		count += off[i] != 0;
+	}
+	return count;
+}
+
+/* off: what is expected; then, what the node is beyond that. Returns in how many words it is. */
+static unsigned find_corrections(const word_t *node, word_t *off, uint8_t ret_which[WORDS])
+{
+	unsigned count = 0, i;
+
+	for (i = 0; i + AT_ONCE <= WORDS; i += AT_ONCE) {
+		pair_t all = {};
+
+#pragma GCC unroll 4
+		for (unsigned k = i; k < i + AT_ONCE; k += 2) {
+			pair_t *pair = (pair_t *)&off[k];
+
+			*pair = *(const pair_t *)&node[k] - *pair;
+			all |= *pair;
 		}
+		if (all[0] | all[1])
+			count = note(off, i, i + AT_ONCE, count, ret_which);
 	}
+	for (unsigned k = i; k < WORDS; k++)
+		off[k] = node[k] - off[k];
+	return note(off, i, WORDS, count, ret_which);
 }
 
-STEP void walk_growth(struct coder *c, bool packing, struct kl_growth *g, uint64_t keepalive_ns)
+/* (Bytes are read with those before them, for behind the last one memory may end.) */
+static void correct(const uint8_t *at, word_t *ret)
 {
-	MOMENT(g->at_ns, keepalive_ns);
-	if (!PART(g->delay_us || g->before_us || g->doublings || g->sure))
-		return;
-	NUMBER(g->delay_us, 0);
-	NUMBER(g->before_us, 0);
-	NUMBER(g->doublings, 0);
-	BITS(g->sure, 1);
-}
+	for (; *at; at += 2 + (at[1] & 15)) {
+		unsigned len = at[1] & 15, shift = at[1] >> 4;
+		uint64_t off;
 
-STEP void walk_tls(struct coder *c, bool packing, struct kl_node *n)
-{
-	if (!PART(any(n->tls_ns, sizeof(n->tls_ns)) || any(n->tls_len, sizeof(n->tls_len)) ||
-		  any(n->tls_interval_us, sizeof(n->tls_interval_us))))
-		return;
-	for (int i = 0; i < 2; i++) {
-		MOMENT(n->tls_ns[i], n->session.seen_ns);
-		NUMBER(n->tls_len[i], 0);
-		NUMBER(n->tls_interval_us[i], 0);
+		memcpy(&off, at + 2 + len - sizeof(off), sizeof(off));
+		off = le64toh(off) >> 8 * (WORD - len) << 8 * shift;
+		ret[*at] += off >> 1 ^ -(off & 1);
 	}
-}
-
-static uint8_t answer_kind(uint8_t keepalive_kind)
-{
-	switch (keepalive_kind) {
-	case KL_SCCP_KEEPALIVE:
-		return KL_SCCP_KEEPALIVE_ACK;
-	case KL_CRLF_PING:
-		return KL_CRLF_PONG;
-	case KL_TLS_RECORD:
-		return KL_TLS_RECORD;
-	default:
-		return KL_SIP_RESPONSE;
-	}
-}
-
-/* The last two first copies each way, and what was heard before. */
-STEP void walk_lasts(struct coder *c, bool packing, struct kl_node *n)
-{
-	struct kl_flow_story *asked = &n->flow[KL_TO_CUCM], *answer = &n->flow[KL_TO_PHONE];
-	const struct kl_session *s = &n->session;
-	uint64_t seen_ns = s->seen_ns, took_ns;
-	struct kl_last like = { .len = s->kind == KL_SCCP_KEEPALIVE ? 12 : 0, .kind = s->kind };
-
-	walk_last(c, packing, &asked->last, &like, seen_ns, ONE_PERIOD_MS);
-	like.kind = answer_kind(s->kind);
-	like.missed = asked->last.peer_missed;
-	like.peer_missed = asked->last.missed;
-	walk_last(c, packing, &answer->last, &like, seen_ns, 0);
-	took_ns = answer->last.time_ns - asked->last.time_ns;
-	walk_schedule(c, packing, &n->session.schedule, asked->last.time_ns, s->keepalives,
-		      s->kind == KL_SIP_REGISTER || s->kind == KL_SIP_REGISTER_BACKUP);
-	/* The newest interval tells when the one before was. */
-	walk_last(c, packing, &asked->before, &asked->last,
-		  asked->last.time_ns -
-			  s->schedule.recent_us[(s->schedule.seen - 1) % KL_SCHEDULE_INTERVALS] *
-				  KL_NS_PER_US,
-		  silence_ms(&asked->last));
-	walk_last(c, packing, &answer->before, &answer->last, asked->before.time_ns + took_ns,
-		  silence_ms(&answer->last));
-}
-
-STEP void walk(struct coder *c, bool packing, struct kl_node *n)
-{
-	struct kl_session *s = &n->session;
-	struct kl_flow_story *asked = &n->flow[KL_TO_CUCM], *answer = &n->flow[KL_TO_PHONE];
-
-	walk_session(c, packing, s);
-	walk_lasts(c, packing, n);
-	walk_answers(c, packing, &s->answers, s->answered);
-	for (int d = 0; d < KL_DIRECTIONS; d++)
-		walk_recents(c, packing, &n->flow[d]);
-	NUMBER(asked->quiet_whole, (uint16_t)s->keepalives);
-	NUMBER(answer->quiet_whole, (uint16_t)s->answered);
-	BITS(n->clean_sample, 1);
-	MOMENT(n->phone_ns, s->seen_ns);
-	MOMENT(n->phone_before_ns, asked->last.time_ns);
-	MOMENT(n->answer_due_ns, asked->last.time_ns);
-	walk_growth(c, packing, &n->growth, asked->last.time_ns);
-	walk_lates(c, packing, n);
-	if (PART(n->gap_ns || n->given_up_ns)) {
-		MOMENT(n->gap_ns, s->seen_ns);
-		MOMENT(n->given_up_ns, s->seen_ns);
-	}
-	walk_tls(c, packing, n);
-	walk_matters(c, packing, asked, s->seen_ns);
-	walk_matters(c, packing, answer, s->seen_ns);
 }
 
 /* ---- Records ---- */
 
-struct head {
-	uint16_t room; /* of the whole record */
-	uint8_t next_mac[6];
-};
+struct record {
+	uint16_t room; /* of all */
+	struct kl_brief brief;
+} __attribute__((packed));
 
-void *kl_rest_pack(struct kl_node *n, void *before)
+/* `before`, if it is of the right size; else another one in its place. NULL: no memory. */
+static struct record *make_room(struct record *before, size_t len)
 {
-	uint8_t buffer[RECORD_MAX];
-	struct coder c = { .at = buffer + sizeof(struct head) };
-	struct head head = {};
-	size_t len;
-	void *rest;
+	struct record *ret;
+	size_t room;
 
-	next_word(&c, true);
-	walk(&c, true, n);
-	memcpy(c.word_at, &c.word, sizeof(c.word));
-	len = (size_t)(c.at - buffer);
-	if (before)
-		memcpy(&head, before, sizeof(head));
-	if (len > head.room || len + REUSE_SLACK < head.room) {
-		/* What malloc() has in its pieces, without what it keeps for itself. */
-		head.room = (uint16_t)(((len + 7) | 15) - 7);
-		rest = malloc(head.room);
-		if (!rest)
-			return NULL;
-		free(before);
-	} else {
-		rest = before;
-	}
-	memcpy(head.next_mac, n->session.next_mac, sizeof(head.next_mac));
-	memcpy(buffer, &head, sizeof(head));
-	memcpy(rest, buffer, len);
+	if (before && len <= before->room && len + REUSE_SLACK >= before->room)
+		return before;
+	/* What malloc() has in its pieces, without what it keeps for itself. */
+	room = ((len + 7) | 15) - 7;
+	ret = malloc(room);
+	if (!ret)
+		return NULL;
+	ret->room = (uint16_t)room;
+	free(before);
+	return ret;
+}
+
+void *kl_rest_pack(const struct kl_node *n, void *before)
+{
+	union {
+		struct record record;
+		uint8_t bytes[RECORD_MAX];
+	} b;
+	struct record *rest;
+	struct kl_node off;
+	uint8_t which[WORDS];
+	unsigned count;
+	uint8_t *at;
+	size_t len;
+
+	kl_brief_of(n, &b.record.brief);
+	at = (uint8_t *)&b.record.brief + kl_brief_size(&b.record.brief);
+	kl_brief_expect(&b.record.brief, &off);
+	off.session.id = n->session.id; /* (The table knows it.) */
+	expect_slots(n->session.answers.slot, (word_t *)off.session.answers.slot);
+	count = find_corrections((const word_t *)n, (word_t *)&off, which);
+	for (unsigned i = 0; i < count; i++)
+		at = put_correction(at, which[i], ((const word_t *)&off)[which[i]]);
+	*at++ = 0;
+	len = (size_t)(at - b.bytes);
+	rest = make_room(before, len);
+	if (rest)
+		memcpy(&rest->brief, &b.record.brief, len - offsetof(struct record, brief));
 	return rest;
 }
 
 void kl_rest_unpack(const void *rest, struct kl_node *ret)
 {
-	/* (A number is read with what is behind it.) */
-	uint8_t buffer[RECORD_MAX + sizeof(uint64_t)];
-	struct coder c = { .at = buffer + sizeof(struct head) };
-	struct head head;
+	const struct kl_brief *brief = &((const struct record *)rest)->brief;
 
-	memcpy(&head, rest, sizeof(head));
-	memcpy(buffer, rest, head.room);
-	memset(ret, 0, sizeof(*ret));
-	memcpy(ret->session.next_mac, head.next_mac, sizeof(head.next_mac));
-	next_word(&c, false);
-	walk(&c, false, ret);
+	kl_brief_expect(brief, ret);
+	correct((const uint8_t *)brief + kl_brief_size(brief), (word_t *)ret);
+	join_slots(ret->session.answers.slot);
 }
 
 const uint8_t *kl_rest_next_mac(const void *rest)
 {
-	return (const uint8_t *)rest + offsetof(struct head, next_mac);
+	return ((const struct record *)rest)->brief.next_mac;
 }

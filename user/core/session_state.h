@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files session*.c share, and nobody else includes: a session with what it takes to judge
- * the next event, and all of them. A new member is also one in session_rest.c. Each file owns its part
- * of the rules:
+ * the next event, and all of them. Each file owns its part of the rules:
  *
  *   session.c          the order of events, bounds, starts and ends
  *   session_table.c    where they are kept
- *   session_rest.c     in how few bytes, between their events
+ *   session_rest*.c    in how few bytes, between their events
  *   session_keepalive.c  roles, schedules, answers: what a first copy means
  *   session_loss_near.c  losses before the near side
  *   session_loss_far.c   losses beyond the far one
@@ -28,8 +27,8 @@ enum {
 
 /* When the phone was heard last before something. */
 struct kl_heard {
-	uint64_t time_ns : 62;
 	uint64_t known : 2; /* enum kl_idle_known; KL_IDLE_UNKNOWN: time_ns says nothing */
+	uint64_t time_ns : 62;
 };
 
 /* How long the phone had been silent before the copies of a segment that were seen. */
@@ -131,7 +130,6 @@ struct kl_node {
 	struct kl_flow_story flow[KL_DIRECTIONS];
 	struct kl_late late[KL_LATE_KEPT]; /* the last ones, newest first */
 	struct kl_growth growth;
-	struct kl_heard heard;	  /* before the event that is being judged, and only then */
 	uint64_t phone_ns;	  /* when the phone's last event was; 0: none since a gap */
 	uint64_t phone_before_ns; /* and the one before that */
 	uint64_t gap_ns;      /* since when, after a gap, nothing is inferred; 0: there is no gap */
@@ -141,6 +139,8 @@ struct kl_node {
 	uint32_t tls_interval_us[2];
 	uint64_t answer_due_ns; /* of the outstanding keepalive: when it was asked; 0: none */
 	bool clean_sample;	/* since the last timeout a segment was acknowledged at once */
+	/* Not kept while it is at rest: */
+	struct kl_heard heard; /* before the event that is being judged, and only then */
 	/* The table's: */
 	bool pinned;
 	uint32_t place;
