@@ -93,6 +93,9 @@ static void learn_tls(struct kl_node *n, const struct kl_event *e)
 	n->tls_interval_us[slot] = (uint32_t)interval_us;
 	if (!before_us || interval_us * 10 > before_us * 11 || interval_us * 10 < before_us * 9)
 		return;
+	memset(n->tls_ns, 0, sizeof(n->tls_ns));
+	memset(n->tls_len, 0, sizeof(n->tls_len));
+	memset(n->tls_interval_us, 0, sizeof(n->tls_interval_us));
 	session->tls_len = e->payload_len;
 	session->kind = KL_TLS_RECORD;
 	session->probable = true;
