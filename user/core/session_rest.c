@@ -26,6 +26,8 @@ enum {
 	CORRECTION_MAX = 2 + WORD,
 	/* With the zero at the end; and each is written as if it were a whole word. */
 	RECORD_MAX = sizeof(uint16_t) + KL_BRIEF_MAX + WORDS * CORRECTION_MAX + 1 + WORD,
+	USUAL_SIZE = 192, /* of a record */
+	CACHE_LINE = 64,
 	REUSE_SLACK = 64, /* a record this much shorter is a waste of its memory */
 };
 
@@ -175,6 +177,12 @@ void *kl_rest_pack(const struct kl_node *n, void *before)
 	if (rest)
 		memcpy(&rest->brief, &b.record.brief, len - offsetof(struct record, brief));
 	return rest;
+}
+
+void kl_rest_fetch(const void *rest)
+{
+	for (size_t at = 0; at < USUAL_SIZE; at += CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)rest + at);
 }
 
 void kl_rest_unpack(const void *rest, struct kl_node *ret)

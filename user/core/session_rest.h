@@ -17,6 +17,9 @@ struct kl_node;
  */
 void *kl_rest_pack(const struct kl_node *n, void *before);
 
+/* It is unpacked soon: may it come from memory meanwhile. */
+void kl_rest_fetch(const void *rest);
+
 /* All but what the table knows, its place, its id and its record, and `heard`: these are zero. */
 void kl_rest_unpack(const void *rest, struct kl_node *ret);
 

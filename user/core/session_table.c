@@ -158,6 +158,7 @@ struct kl_node *kl_table_wake(struct kl_table *t, uint32_t place)
 	if (p->awake && !p->node->pinned)
 		return p->node;
 	if (!p->awake) {
+		kl_rest_fetch(p->rest);
 		rest_one(t);
 		n = take_node(t);
 		if (!n)
