@@ -22,10 +22,25 @@ uint32_t kl_answers_slot_end(unsigned slot)
 	return ((slot % 4 + 5) << (octave - 2)) - 1;
 }
 
+static void set_slot(struct kl_answers *a, unsigned slot, uint32_t n)
+{
+	a->low[slot] = (uint8_t)n;
+	a->high[slot] = (uint8_t)(n >> 8);
+}
+
+void kl_answers_fill_slot(struct kl_answers *a, unsigned slot, uint32_t n)
+{
+	while (kl_answers_slot(a, slot) + n >= UINT16_MAX) {
+		for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++)
+			set_slot(a, i, kl_answers_slot(a, i) / 2);
+		n /= 2;
+	}
+	set_slot(a, slot, kl_answers_slot(a, slot) + n);
+}
+
 void kl_answers_add(struct kl_answers *a, uint64_t us64, uint64_t period_us)
 {
 	uint32_t us = us64 < UINT32_MAX ? (uint32_t)us64 : UINT32_MAX, n;
-	unsigned slot = slot_of(us);
 
 	if (a->count >= KL_FAILOVER_ANSWERS_MIN) {
 		double limit = a->mean_us * KL_FAILOVER_FACTOR;
@@ -42,10 +57,7 @@ void kl_answers_add(struct kl_answers *a, uint64_t us64, uint64_t period_us)
 	a->sum_us += us;
 	if (us > a->max_us)
 		a->max_us = us;
-	if (++a->slot[slot] == UINT16_MAX) {
-		for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++)
-			a->slot[i] /= 2;
-	}
+	kl_answers_fill_slot(a, slot_of(us), 1);
 }
 
 uint32_t kl_answers_quantile(const struct kl_answers *a, double q)
@@ -54,13 +66,13 @@ uint32_t kl_answers_quantile(const struct kl_answers *a, double q)
 	double want;
 
 	for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++)
-		total += a->slot[i];
+		total += kl_answers_slot(a, i);
 	if (!total)
 		return 0;
 	want = q * (double)total;
 	for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++) {
-		sum += a->slot[i];
-		if ((double)sum >= want && a->slot[i])
+		sum += kl_answers_slot(a, i);
+		if ((double)sum >= want && kl_answers_slot(a, i))
 			return kl_answers_slot_end(i) < a->max_us ? kl_answers_slot_end(i)
 								  : a->max_us;
 	}

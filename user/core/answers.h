@@ -30,8 +30,21 @@ struct kl_answers {
 	uint32_t max_us;
 	uint32_t normal_gives_up;  /* answers at which normal failover would have left the server */
 	uint32_t delayed_gives_up; /* the same of delayed failover */
-	uint16_t slot[KL_ANSWERS_SLOTS]; /* halved when one is full: shares, not counts */
+	/*
+	 * What is in each slot, by its lower and its higher byte: all of these are zero where answers
+	 * are few. Halved when one is full: shares, not counts.
+	 */
+	uint8_t low[KL_ANSWERS_SLOTS];
+	uint8_t high[KL_ANSWERS_SLOTS];
 };
+
+static inline uint16_t kl_answers_slot(const struct kl_answers *a, unsigned slot)
+{
+	return (uint16_t)(a->low[slot] | a->high[slot] << 8);
+}
+
+/* Adds n, of at most UINT16_MAX. */
+void kl_answers_fill_slot(struct kl_answers *a, unsigned slot, uint32_t n);
 
 /* period_us: of the keepalives; 0: not known yet. */
 void kl_answers_add(struct kl_answers *a, uint64_t us, uint64_t period_us);

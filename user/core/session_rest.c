@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A record is a brief of the session, and corrections: the words of the node that are not as the
- * brief makes expect, each by its distance from that. The slots of the histogram go among them as
- * bytes, first all lower ones, for mostly the higher ones are zero.
+ * brief makes expect, each by its distance from that.
  *
  * Whoever wakes a session among thousands finds neither this code nor its branches remembered by the
  * processor: so there is little of both, and what is done is done to all words alike.
@@ -22,7 +21,6 @@ enum {
 	WORD = sizeof(word_t),
 	WORDS = offsetof(struct kl_node, heard) / WORD,
 	AT_ONCE = 8, /* words are looked at */
-	SLOT_WORDS = KL_ANSWERS_SLOTS * sizeof(uint16_t) / WORD,
 	CORRECTION_MAX = 2 + WORD,
 	/* With the zero at the end; and each is written as if it were a whole word. */
 	RECORD_MAX = sizeof(uint16_t) + KL_BRIEF_MAX + WORDS * CORRECTION_MAX + 1 + WORD,
@@ -34,33 +32,6 @@ enum {
 _Static_assert(offsetof(struct kl_node, session.id) == 0, "the word that is never corrected");
 _Static_assert(offsetof(struct kl_node, heard) % WORD == 0, "all before are whole words");
 _Static_assert(WORDS <= UINT8_MAX, "a correction says which word by one byte");
-
-/* ---- The histogram as bytes, and back ---- */
-
-/* Sets what is to be expected so that the bytes are what the histogram is beyond that. */
-static void expect_slots(const uint16_t *slot, word_t *ret)
-{
-	union {
-		uint8_t byte[2 * KL_ANSWERS_SLOTS];
-		word_t word[SLOT_WORDS];
-	} b;
-
-	for (int i = 0; i < KL_ANSWERS_SLOTS; i++) {
-		b.byte[i] = (uint8_t)slot[i];
-		b.byte[KL_ANSWERS_SLOTS + i] = (uint8_t)(slot[i] >> 8);
-	}
-	for (int i = 0; i < SLOT_WORDS; i++)
-		ret[i] = ((const word_t *)slot)[i] - b.word[i];
-}
-
-static void join_slots(uint16_t *slot)
-{
-	uint8_t byte[2 * KL_ANSWERS_SLOTS];
-
-	memcpy(byte, slot, sizeof(byte));
-	for (int i = 0; i < KL_ANSWERS_SLOTS; i++)
-		slot[i] = (uint16_t)(byte[i] | byte[KL_ANSWERS_SLOTS + i] << 8);
-}
 
 /* ---- Corrections: which word, how many bytes, by how many it is shifted; a zero at the end ---- */
 
@@ -167,7 +138,6 @@ void *kl_rest_pack(const struct kl_node *n, void *before)
 	at = (uint8_t *)&b.record.brief + kl_brief_size(&b.record.brief);
 	kl_brief_expect(&b.record.brief, &off);
 	off.session.id = n->session.id; /* (The table knows it.) */
-	expect_slots(n->session.answers.slot, (word_t *)off.session.answers.slot);
 	count = find_corrections((const word_t *)n, (word_t *)&off, which);
 	for (unsigned i = 0; i < count; i++)
 		at = put_correction(at, which[i], ((const word_t *)&off)[which[i]]);
@@ -191,7 +161,6 @@ void kl_rest_unpack(const void *rest, struct kl_node *ret)
 
 	kl_brief_expect(brief, ret);
 	correct((const uint8_t *)brief + kl_brief_size(brief), (word_t *)ret);
-	join_slots(ret->session.answers.slot);
 }
 
 const uint8_t *kl_rest_next_mac(const void *rest)

@@ -38,7 +38,8 @@ void kl_session_counts_read(const struct kl_session *s, struct kl_session_counts
 	ret->n[DELAYED_GIVES_UP] = s->answers.delayed_gives_up;
 	ret->n[ANSWERS_US] = s->answers.sum_us;
 	ret->longest_us = s->answers.max_us;
-	memcpy(ret->slot, s->answers.slot, sizeof(ret->slot));
+	for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++)
+		ret->slot[i] = kl_answers_slot(&s->answers, i);
 }
 
 /* (Slots are halved when one is full.) */
@@ -111,18 +112,6 @@ uint64_t kl_session_counts_next(struct kl_unpack *u)
 	return u->at < u->end ? kl_unpack_number(u) : 0;
 }
 
-static void add_slot(struct kl_answers *a, uint64_t slot, uint64_t n)
-{
-	if (slot >= KL_ANSWERS_SLOTS || n > UINT16_MAX)
-		return;
-	while (a->slot[slot] + n >= UINT16_MAX) {
-		for (unsigned i = 0; i < KL_ANSWERS_SLOTS; i++)
-			a->slot[i] /= 2;
-		n /= 2;
-	}
-	a->slot[slot] = (uint16_t)(a->slot[slot] + n);
-}
-
 static void unpack_answers(struct kl_unpack *u, struct kl_answers *ret)
 {
 	uint64_t longest_us = kl_unpack_number(u), used = kl_unpack_number(u), slot = 0;
@@ -134,8 +123,8 @@ static void unpack_answers(struct kl_unpack *u, struct kl_answers *ret)
 
 		slot += kl_unpack_number(u);
 		n = kl_unpack_number(u);
-		if (ret)
-			add_slot(ret, slot, n);
+		if (ret && slot < KL_ANSWERS_SLOTS && n <= UINT16_MAX)
+			kl_answers_fill_slot(ret, (unsigned)slot, (uint32_t)n);
 	}
 }
 
