@@ -51,7 +51,7 @@ static void take_story(const struct kl_story *story, void *arg)
 	struct kl_run *w = arg;
 	const struct kl_drop *drop = NULL;
 
-	if (story->type != KL_STORY_FORECAST)
+	if (story->type == KL_STORY_START)
 		kl_inputs_meet(w->inputs, story->session);
 	if (story->type == KL_STORY_LOSS)
 		drop = kl_inputs_drop(w->inputs, &story->session->ends, story->direction,
