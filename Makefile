@@ -76,7 +76,7 @@ FAULTS := $(addprefix $(BUILD)/tests/faults/,fail.so clock.so)
 FUZZERS := capture session sites syslog trap trace wire
 TEST_TOOLS := $(LAB_TOOLS) $(BUILD)/tests/unit/unit \
 	$(addprefix $(BUILD)/tests/fuzz/,replay $(addprefix replay-,$(FUZZERS))) \
-	$(BUILD)/tests/history/chance $(BUILD)/tests/history/kills \
+	$(addprefix $(BUILD)/tests/history/,chance kills power) \
 	$(BUILD)/tests/kernel/same-verdict $(BUILD)/tests/bench/packet-cost \
 	$(BUILD)/tests/bench/session-cost $(addprefix $(BUILD)/tests/bench/,$(BENCH_TOOLS)) \
 	$(BUILD)/tests/bench/make-capture $(BUILD)/tests/bench/make-history \
@@ -236,8 +236,11 @@ $(BUILD)/tests/history/chance: $(addprefix $(BUILD)/tests/,history/chance.o unit
 		$(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
 
-$(BUILD)/tests/history/kills: $(BUILD)/tests/history/kills.o $(LIB)
+$(BUILD)/tests/history/kills: $(addprefix $(BUILD)/tests/history/,kills.o writing.o) $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@
+
+$(BUILD)/tests/history/power: $(addprefix $(BUILD)/tests/history/,power.o disk.o writing.o) $(LIB)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--wrap=sqlite3_exec $^ $(ALL_LDLIBS) -o $@
 
 $(BUILD)/tests/net/batches: $(BUILD)/tests/net/batches.o $(LIB)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LDLIBS) -o $@

@@ -41,7 +41,7 @@ command_of() {
   package) command=(chrt -i 0 tests/package/package.sh) ;;
   pair) command=("$BUILD/tests/pair/truth") ;;
   history) command=("$BUILD/tests/history/chance") ;;
-  kills) command=("$BUILD/tests/history/kills") ;;
+  kills | power) command=("$BUILD/tests/history/$1") ;;
   kernel) command=(tests/kernels/parity.sh) ;;
   kernels) command=(chrt -i 0 scripts/kernels.sh -- parity) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
@@ -97,7 +97,7 @@ count() {
 
 alone=(unit kernel sessions soak lab)
 idle="lint kernels build package options faults"
-lanes=("exact service syslog stuck bench metrics traps kills soak_day"
+lanes=("exact service syslog stuck bench metrics traps kills power soak_day"
   "nothing_left special damage bad_input usage study pairs pair history fuzz"
   "no_false_loss why evidence_host html kept"
   "check agent units sites sites_cluster interfaces clocks neighbours evidence")
