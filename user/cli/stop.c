@@ -21,6 +21,7 @@ struct kl_stop {
 	bool started;
 	int fd;
 	int hangup_fd; /* < 0: not taken */
+	_Atomic bool ends;
 };
 
 static void asked_for(sigset_t *ret, bool hangup)
@@ -55,7 +56,7 @@ static void *wait_for_signals(void *arg)
 	for (;;) {
 		int number, fd;
 
-		if (sigwait(&set, &number))
+		if (sigwait(&set, &number) || s->ends)
 			return NULL;
 		fd = number == SIGHUP ? s->hangup_fd : s->fd;
 		if (number != SIGHUP && ++count > PATIENCE)
@@ -95,7 +96,9 @@ void kl_stop_close(struct kl_stop *s)
 	if (!s)
 		return;
 	if (s->started) {
-		pthread_cancel(s->thread);
+		/* (It is one of those that the thread waits for.) */
+		s->ends = true;
+		pthread_kill(s->thread, SIGINT);
 		pthread_join(s->thread, NULL);
 	}
 	kl_closep(&s->fd);

@@ -2,6 +2,7 @@
 #include "util/outlet.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,8 +279,12 @@ uint64_t kl_outlet_dropped(struct kl_outlet *o)
 static int start(struct kl_outlet *o)
 {
 	const cookie_io_functions_t functions = { .write = print };
+	void *frame;
 	int r;
 
+	/* Loads what pthread_cancel() takes, which aborts where there is no memory for that by then. */
+	if (backtrace(&frame, 1) < 1)
+		return -ENOMEM;
 	o->file = fopencookie(o, "w", functions);
 	if (!o->file)
 		return -ENOMEM;
