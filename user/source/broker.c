@@ -347,30 +347,35 @@ static void forget_connection(struct kl_broker *b)
 }
 
 /* What the connector made becomes ours. */
-static int adopt(struct kl_broker *b)
+static void adopt(struct kl_broker *b)
 {
 	natsConnection *made;
-	jsOptions js;
 
 	pthread_mutex_lock(&b->lock);
 	made = b->made;
 	b->made = NULL;
 	pthread_mutex_unlock(&b->lock);
 	if (!made)
-		return 0;
+		return;
 	pthread_join(b->connector, NULL);
 	b->connecting = false;
 	b->nc = made;
+}
+
+/* Where there is no memory for it, it is tried again with the next look. */
+static void begin_to_use(struct kl_broker *b)
+{
+	jsOptions js;
+
 	jsOptions_Init(&js);
 	js.Wait = KL_BROKER_WAIT_MS;
 	js.PublishAsync.AckHandler = kl_broker_on_ack;
 	js.PublishAsync.AckHandlerClosure = b;
 	if (natsConnection_JetStream(&b->js, b->nc, &js) != NATS_OK)
-		return -ENOMEM;
+		return;
 	/* (If it broke already, its handler was or will be called.) */
-	if (natsConnection_Status(made) == NATS_CONN_STATUS_CONNECTED)
-		on_connected(made, b);
-	return 0;
+	if (natsConnection_Status(b->nc) == NATS_CONN_STATUS_CONNECTED)
+		on_connected(b->nc, b);
 }
 
 /* ---- From start to end ---- */
@@ -453,7 +458,7 @@ void kl_broker_look(struct kl_broker *b)
 	(void)!read(b->fd, &count, sizeof(count));
 	kl_broker_give_up(b, kl_monotonic_ns() - 2 * KL_BROKER_WAIT_MS * KL_NS_PER_MS);
 	if (b->connecting)
-		(void)adopt(b);
+		adopt(b);
 	pthread_mutex_lock(&b->lock);
 	closed = b->closed;
 	b->closed = false;
@@ -462,6 +467,8 @@ void kl_broker_look(struct kl_broker *b)
 		forget_connection(b);
 		kl_broker_give_up(b, UINT64_MAX);
 	}
+	if (b->nc && !b->js)
+		begin_to_use(b);
 	if (!b->nc && !b->connecting)
 		start_connecting(b);
 }
