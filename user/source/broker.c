@@ -432,6 +432,9 @@ void kl_broker_close(struct kl_broker *b)
 	}
 	forget_connection(b);
 	natsOptions_Destroy(b->options);
+	/* Its threads may still be about to tell us what became of the connection. */
+	if (b->options && nats_CloseAndWait(KL_BROKER_WAIT_MS) == NATS_TIMEOUT)
+		return;
 	while (b->first) {
 		struct kl_broker_news *next = b->first->next;
 
