@@ -172,16 +172,23 @@ static bool wait_beat(const struct kl_agent *a)
 	return fds[0].revents && kl_stop_take(a->stop);
 }
 
-static int beat(struct kl_agent *a)
+static int take_in(struct kl_agent *a, bool all)
 {
 	int r = kl_agent_see(a);
 
 	if (!r)
-		r = kl_agent_make_batches(a, false);
-	if (r) {
+		r = kl_agent_make_batches(a, all);
+	if (r)
 		kl_agent_say(a, "reading what passed: %s", strerror(-r));
+	return r;
+}
+
+static int beat(struct kl_agent *a)
+{
+	int r = take_in(a, false);
+
+	if (r)
 		return r;
-	}
 	kl_agent_send(a);
 	if (a->now_ns - a->beat_ns >= a->o->interval_ns) {
 		kl_agent_beat(a, false);
@@ -194,10 +201,8 @@ static int beat(struct kl_agent *a)
 static int farewell(struct kl_agent *a)
 {
 	uint64_t until_ns;
-	int r = kl_agent_see(a);
+	int r = take_in(a, true);
 
-	if (!r)
-		r = kl_agent_make_batches(a, true);
 	if (r)
 		return r;
 	until_ns = a->now_ns + FAREWELL_MS * KL_NS_PER_MS;
