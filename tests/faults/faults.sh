@@ -4,13 +4,15 @@
 # line what and why and ends with 2, or does without and says the same as ever. It never crashes, and
 # leaves nothing attached.
 #
-#   tests/faults/faults.sh [NAME…]     captures check watch
-#   FAULTS_EVERY=N: with interfaces, only every N-th place (1 for all of them; takes minutes)
+#   tests/faults/faults.sh [NAME…]     captures check watch agent join
+#   FAULTS_EVERY=N, FAULTS_FROM=N: with interfaces, only every N-th place (1 for all of them; takes
+#   half an hour), the first of them being the N-th
 set -u
 . "$(dirname "$0")/../captures/lib.sh"
 
 FAIL_SO=$BUILD/tests/faults/fail.so
 EVERY=${FAULTS_EVERY:-17}
+FROM=${FAULTS_FROM:-1}
 IN=()
 
 # once KIND:N VERB OPTION…: the exit status; what it said in $WORK/out.J and $WORK/err.J.
@@ -25,8 +27,9 @@ once() {
 judge() {
   local name=$1 job=$2 rc=$3 lines who
   who=$(cut -d' ' -f2- "$WORK/count.$job" 2>/dev/null)
-  # check says it as a line of its report.
-  lines=$(cat "$WORK/err.$job" "$WORK/out.$job" | grep -cE '^(kaloss|FAIL )')
+  # check says it as a line of its report; agent and join tell of their server, too.
+  lines=$(cat "$WORK/err.$job" "$WORK/out.$job" | grep -E '^(kaloss|FAIL )' |
+    grep -cvE '^kaloss [a-z]+: (waiting for|connected to|no connection to|.*, ready$)')
   if [ "$rc" -eq 2 ]; then
     [ "$lines" -eq 1 ] || echo "$name, $who: status 2 with $lines lines: $(head -3 "$WORK/err.$job")"
   elif [ "$rc" -gt 2 ]; then
@@ -58,7 +61,7 @@ every() {
     fail "$name: $kind: $(cat "$WORK"/said.* | wc -l) of $(((last - first) / step + 1)): $(
       cat "$WORK"/said.* | head -${FAULTS_SHOW:-8})"
   else
-    pass "$name: each of $(((last - first) / step + 1)) of $last failures ($kind)"
+    pass "$name: each of $(((last - first) / step + 1)), from $first on, of $last failures ($kind)"
   fi
 }
 
@@ -72,7 +75,7 @@ all() {
     count=$(cut -d' ' -f1 "$WORK/count.0")
     [ $rc -le 1 ] && [ "${count:-0}" -gt 10 ] || fail "$name: without a failure: $rc, $count: $(cat "$WORK/err.0")"
     if [ "${COMPARE:-}" ]; then mv "$WORK/out.0" "$WORK/want"; else rm -f "$WORK/want"; fi
-    every "$name" $kind "$step" 1 "${count:-0}" "$@"
+    every "$name" $kind "$step" "$FROM" "${count:-0}" "$@"
   done
 }
 
@@ -131,6 +134,27 @@ check() {
   none_left check
 }
 
+# broker: a NATS server in the box.
+broker() {
+  command -v nats-server >/dev/null || { echo "SKIP: needs nats-server"; return 1; }
+  live
+  mkdir -p "$WORK/nats"
+  lab_bg box "$WORK/nats.log" nats-server -a 127.0.0.1 -p 4222 -js -sd "$WORK/nats"
+  lab_wait_for "$WORK/nats.log" 'Server is ready' 60 || fail "no NATS server: $(cat "$WORK/nats.log")"
+}
+
+agent() {
+  broker || return
+  all "agent" "$EVERY" agent --side access --interface acc0 --site s --nats nats://127.0.0.1:4222 \
+    --partitions 2 --duration 300ms
+  none_left agent
+}
+
+join() {
+  broker || return
+  all "join" "$EVERY" join --nats nats://127.0.0.1:4222 --partitions 0-1 --duration 300ms
+}
+
 # shellcheck disable=SC2048
-for t in ${*:-captures watch check}; do $t; done
+for t in ${*:-captures watch check agent join}; do $t; done
 finish_tests
