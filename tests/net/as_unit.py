@@ -214,6 +214,7 @@ def main():
     watchdog = unit.values["WatchdogSec"][0]
     environment = {"PATH": "/usr/sbin:/usr/bin", "NOTIFY_SOCKET": "/run/test/notify",
                    "WATCHDOG_USEC": watchdog + "000000", "WATCHDOG_PID": str(os.getpid())}
+    environment.update((k, os.environ[k]) for k in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if k in os.environ)
     filter_calls(unit)
     if unit.left:
         sys.exit(f"as_unit.py: nobody tries {', '.join(sorted(unit.left))} of {path}")

@@ -5,13 +5,16 @@ set -u
 # shellcheck source=tests/net/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+PATIENCE_S=60
+! sanitized || PATIENCE_S=300
+
 # run_check NAME STATUS [OPTION…]: what it prints goes to $WORK/check. $prefix: words before the
 # command.
 run_check() {
   local name=$1 status=$2
   shift 2
   # shellcheck disable=SC2086
-  lab_in box timeout 60 ${prefix:-} "$KALOSS" check --duration 1500ms --connections 4096 \
+  lab_in box timeout "$PATIENCE_S" ${prefix:-} "$KALOSS" check --duration 1500ms --connections 4096 \
     "$@" >"$WORK/check" 2>"$WORK/err"
   expect "$name: exit status" "$?" -eq "$status"
   [ ! -s "$WORK/err" ] || fail "$name: on standard error: $(head -1 "$WORK/err")"

@@ -16,6 +16,7 @@ STATE=$HERE/state
 mkdir -p "$STATE"
 chmod 755 "$WORK" "$HERE"
 cp "$KALOSS" "$HERE/kaloss"
+without_leaks
 
 # ---- what the unit promises ----
 

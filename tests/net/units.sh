@@ -16,6 +16,7 @@ mkdir -p "$WORK/agent/state" "$WORK/join/state"
 chmod 755 "$WORK" "$WORK/agent" "$WORK/join"
 cp "$KALOSS" "$WORK/agent/kaloss"
 cp "$KALOSS" "$WORK/join/kaloss"
+without_leaks
 
 for what in agent join; do
   unit=$ROOT/systemd/kaloss-$what.service
