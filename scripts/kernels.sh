@@ -7,7 +7,8 @@
 #   scripts/kernels.sh [--build DIR] [--record] [SERIES…] [-- TEST…]
 #
 # DIR has what `make test-tools` built (build). SERIES: 6.1 (bookworm's) and 6.12
-# (bookworm-backports'); both without any. TEST: parity and paths; both without any. --record writes
+# (bookworm-backports'); both without any. TEST: parity, paths, and systemd, with which the guest is one
+# of systemd's, and this tree's Debian package a service there; all without any. --record writes
 # tests/kernels/budget anew from what was seen, and prints the rows for docs/kernels.md.
 #
 # The kernels are downloaded with apt, and stay in DIR/kernels; nothing is installed. It needs qemu,
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#tests[@]} -gt 0 ] || tests=(parity paths)
+[ ${#tests[@]} -gt 0 ] || tests=(parity paths systemd)
 [ ${#series[@]} -gt 0 ] || series=(6.1 6.12)
 [ -x "$BUILD/tests/kernel/same-verdict" ] && [ -x "$BUILD/kaloss" ] || {
   echo "kernels: $BUILD lacks the program or its tests (make test-tools)" >&2
@@ -114,6 +115,21 @@ fetch() {
   ls "$to/lib/modules" >"$to/release"
   depmod -b "$to" "$(cat "$to/release")" || return 1
   mv "$to" "$STORE/$series"
+}
+
+# ---- The package, for the guest that is to be one of systemd's ----
+
+# package: to $STORE/deb, unless it is there and newer than all that it is made of.
+package() {
+  local to=$STORE/deb
+  [ ! -e "$to/built" ] || [ -n "$(find user bpf include systemd debian conf man completion Makefile \
+    VERSION -newer "$to/built" -print -quit)" ] || return 0
+  rm -rf "$to"
+  mkdir -p "$to"
+  nice -n 5 tests/package/build_deb.sh "$to" >"$DIR/package" 2>&1 ||
+    { tail -20 "$DIR/package" >&2; return 1; }
+  rm -rf "$to/tree"
+  touch "$to/built"
 }
 
 # ---- A guest ----
@@ -229,6 +245,16 @@ record() {
 }
 
 unobtainable=()
+if [[ " ${tests[*]} " == *" systemd "* ]]; then
+  if [ -x /lib/systemd/systemd ]; then
+    package || { echo "kernels: the package could not be built" >&2; exit 2; }
+  else
+    echo "SKIP: systemd is not installed"
+    unobtainable+=(systemd)
+    mapfile -t tests < <(printf '%s\n' "${tests[@]}" | grep -vx systemd)
+    [ ${#tests[@]} -gt 0 ] || exit 77
+  fi
+fi
 for s in "${series[@]}"; do
   if fetch "$s"; then
     run "$s"
