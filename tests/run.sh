@@ -99,8 +99,8 @@ alone=(unit kernel sessions soak lab)
 idle="lint kernels build package options faults"
 lanes=("exact service syslog stuck bench metrics traps kills power soak_day"
   "nothing_left special damage bad_input usage study pairs pair history fuzz"
-  "no_false_loss why evidence_host html kept"
-  "check agent units sites sites_cluster interfaces clocks neighbours evidence")
+  "no_false_loss why evidence_host html kept interfaces"
+  "check agent units sites sites_cluster clocks neighbours evidence")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
 done

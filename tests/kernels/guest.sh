@@ -43,5 +43,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 echo "guest: done"
+# (Started before the power goes off, for by then the root may be gone.)
+sleep infinity &
 echo o >/proc/sysrq-trigger
-sleep infinity
+wait
