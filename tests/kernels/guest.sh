@@ -43,7 +43,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 echo "guest: done"
-# (Started before the power goes off, for by then the root may be gone.)
-sleep infinity &
 echo o >/proc/sysrq-trigger
-wait
+# Until the power goes off, when the root may be gone already: with nothing that has to be read from it.
+while :; do
+  read -r -t 5 _ </dev/ttyS1
+done
