@@ -14,7 +14,7 @@ export BUILD=${BUILD:-$PWD/build}
 no_skips=false
 [ "${1:-}" != --no-skips ] || { no_skips=true; shift; }
 wanted=" $* "
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=()
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
@@ -80,7 +80,11 @@ count() {
     grep -vE '^(ok |ok$)' "$logs/$name"
     echo "   $seconds s"
     if [ "$status" -eq 77 ]; then
-      if $no_skips; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
+      if $no_skips; then
+        failed=$((failed + 1)) failures+=("$name")
+      else
+        skipped=$((skipped + 1))
+      fi
       continue
     fi
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$logs/$name" | tail -1)
@@ -92,6 +96,16 @@ count() {
     [ "$status" -eq 0 ] || [ "$f" -gt 0 ] || f=1
     [ "$status" -ne 0 ] || [ $((p + f)) -gt 0 ] || f=1
     passed=$((passed + p)) failed=$((failed + f))
+    [ "$f" -eq 0 ] || failures+=("$name")
+  done
+}
+
+# Once more, at the end of what may be thousands of lines: what failed.
+say_failures() {
+  local name
+  for name in "${failures[@]}"; do
+    { grep -E '^(FAIL|\[FAIL\])' "$logs/$name" || tail -3 "$logs/$name"; } | head -5 |
+      cut -c -400 | sed "s/^/   $name: /"
   done
 }
 
@@ -131,6 +145,7 @@ done
 wait "$idle_pid"
 # shellcheck disable=SC2086
 count $idle
+[ $failed -eq 0 ] || { echo "== failed" && say_failures; }
 if [ $skipped -gt 0 ]; then
   echo "$passed passed, $failed failed, $skipped skipped"
 else

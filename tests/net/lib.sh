@@ -44,6 +44,7 @@ expect() {
     pass "$1: $2"
   else
     fail "$1: $2, want $3 $4"
+    return 1
   fi
 }
 

@@ -8,7 +8,8 @@ set -u
 no_loss() {
   local name=$1
   expect "$name: losses" "$(summary '.to_cucm.lost_between + .to_phone.lost_between')" -eq 0
-  expect "$name: loss records" "$(grep -c '"type":"loss"' "$WORK/records")" -eq 0
+  expect "$name: loss records" "$(grep -c '"type":"loss"' "$WORK/records")" -eq 0 ||
+    grep '"type":"loss"' "$WORK/records" | head -3
   check_sums "$name"
 }
 
