@@ -57,28 +57,38 @@ command_of() {
   esac
 }
 
+# How many frames the kernel dropped because a processor's queue of received ones was full
+# (net.core.netdev_max_backlog). All namespaces share it: one test's burst costs another one a segment
+# that no rule dropped.
+backlog_drops() {
+  local _ dropped sum=0
+  while read -r _ dropped _; do sum=$((sum + 0x$dropped)); done </proc/net/softnet_stat
+  echo $sum
+}
+
 # run NAME…: one after the other, each into its log.
 run() {
-  local name start command
+  local name start command drops
   for name; do
     [ "$wanted" = "  " ] || [[ $wanted == *" $name "* ]] || continue
     command_of "$name"
-    start=$SECONDS
+    start=$SECONDS drops=$(backlog_drops)
     "${command[@]}" >"$logs/$name" 2>&1 </dev/null
-    echo "$? $((SECONDS - start))" >"$logs/$name.status"
+    echo "$? $((SECONDS - start)) $(($(backlog_drops) - drops))" >"$logs/$name.status"
   done
 }
 
 # count NAME…: shows what they said, and adds up their last lines; status 77 is a skip.
 count() {
-  local name status seconds line p f
+  local name status seconds drops line p f
   for name; do
     [ -e "$logs/$name.status" ] || continue
-    read -r status seconds <"$logs/$name.status"
+    read -r status seconds drops <"$logs/$name.status"
     echo "== $name"
     # What passed is of no interest, once it is many.
     grep -vE '^(ok |ok$)' "$logs/$name"
     echo "   $seconds s"
+    [ "$drops" -eq 0 ] || echo "   $drops frames dropped meanwhile: a processor's queue was full"
     if [ "$status" -eq 77 ]; then
       if $no_skips; then
         failed=$((failed + 1)) failures+=("$name")

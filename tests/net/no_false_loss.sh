@@ -241,7 +241,9 @@ down_and_up() {
   local side=$1 interface=$2 ticks tries=300
   up routed 4
   start_watch
-  start_phones 200 50 2
+  # (No more of them: what has waited goes out at once, and all of it has to fit into the queue of
+  # received frames that the processors have for everybody.)
+  start_phones 50 150 2
   lab_in "$side" ip link set "$interface" down
   sleep 1.5
   lab_in "$side" ip link set "$interface" up

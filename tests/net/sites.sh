@@ -51,7 +51,7 @@ for n in 1 2; do
   branch=$([ $n = 1 ] && echo north || echo south)
   lab_bg "${branch}_phones" "$WORK/phones-$branch" "$LAB_BIN/sccp-phones" --server "$SITES_SERVER" \
     --bind "10.1$n.0.2,10.1$n.0.3,10.1$n.0.4,10.1$n.0.5" --port 2000 --phones 20 --period 500 \
-    --duration 24000
+    --duration 28000
   SITES_PID[phones_$branch]=$LAB_LAST_PID
 done
 sleep 7
@@ -59,6 +59,7 @@ for joiner in one two; do
   lab_wait_for "$WORK/join-$joiner.log" ': taken'
   expect "joiner $joiner: partitions that it has taken" "$(grep -c ': taken' "$WORK/join-$joiner.log")" -gt 0
 done
+lab_wait_for "$WORK/join-one.jsonl" '"type":"loss"' 20
 kill -KILL "${SITES_PID[one]}"
 wait "${SITES_PID[one]}" 2>/dev/null
 sleep 5
