@@ -229,5 +229,5 @@ expect "purged: hooks left" "$(hooks)" -eq 0
 expect "purged: its unit" "$(property LoadState)" = not-found
 expect "purged: failed units" "$(systemctl list-units --failed --no-legend --plain 'kaloss*' | wc -l)" -eq 0
 expect "purged: files of its own" \
-  "$(find /etc /lib/systemd /usr/bin /usr/share -name '*kaloss*' 2>/dev/null | wc -l)" -eq 0
+  "$(find /etc /lib/systemd /usr/bin /usr/share /var/lib -name '*kaloss*' 2>/dev/null | wc -l)" -eq 0
 finish_tests

@@ -149,7 +149,22 @@ if [ -e conf/kaloss.conf ]; then
   check "a configuration that was changed here is kept" \
     [ "$(cat "$WORK/root/etc/kaloss.conf")" = "$edited" ]
 fi
+# What its services have recorded, as systemd keeps it for users that it makes up.
+states='kaloss kaloss-agent kaloss-join'
+for state in $states; do
+  on mkdir -p /var/lib/private/$state
+  on ln -s private/$state /var/lib/$state
+  on touch /var/lib/$state/history.db
+done
+check "dpkg removes it" quietly on dpkg --remove kaloss
+for state in $states; do
+  check "what $state.service recorded is still there" [ -e "$WORK/root/var/lib/private/$state/history.db" ]
+done
 check "dpkg purges it" quietly on dpkg --purge kaloss
+for state in $states; do
+  check "and is gone now" bash -c '! ls -d "$0"/var/lib/"$1" "$0"/var/lib/private/"$1" 2>/dev/null' \
+    "$WORK/root" $state
+done
 remains=$(left)
 check "nothing is left behind${remains:+, but $remains}" [ -z "$remains" ]
 check "dpkg has forgotten it" bash -c '! chroot "$0" dpkg-query -W kaloss >/dev/null 2>&1 &&
