@@ -126,7 +126,7 @@ package() {
     VERSION -newer "$to/built" -print -quit)" ] || return 0
   rm -rf "$to"
   mkdir -p "$to"
-  nice -n 5 tests/package/build_deb.sh "$to" >"$DIR/package" 2>&1 ||
+  nice -n 5 tests/build_deb.sh "$to" >"$DIR/package" 2>&1 ||
     { tail -20 "$DIR/package" >&2; return 1; }
   rm -rf "$to/tree"
   touch "$to/built"

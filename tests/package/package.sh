@@ -71,7 +71,7 @@ check "the package has the version of the program" \
 export LC_ALL=C.UTF-8
 quietly() { "$@" >"$WORK/log" 2>&1 || { tail -20 "$WORK/log" && false; }; }
 
-check "it builds" quietly tests/package/build_deb.sh "$WORK"
+check "it builds" quietly tests/build_deb.sh "$WORK"
 cd "$WORK/tree" || exit 1
 first=$(echo "$WORK"/kaloss_*.deb)
 [ -e "$first" ] || finish

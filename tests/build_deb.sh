@@ -4,7 +4,7 @@
 # copied to DIR/tree, the packages are in DIR.
 set -eu
 to=$(cd "$1" && pwd)
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 mkdir -p "$to/tree"
 git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
   xargs -0 cp --parents -t "$to/tree" 2>/dev/null || true
