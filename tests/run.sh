@@ -44,6 +44,7 @@ command_of() {
   kills | power) command=("$BUILD/tests/history/$1") ;;
   kernel) command=(tests/kernels/parity.sh) ;;
   kernels) command=(chrt -i 0 scripts/kernels.sh -- parity) ;;
+  paths) command=(scripts/kernels.sh 6.1 -- paths) ;;
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
   lab) command=(tests/lab/self_test.sh) ;;
@@ -120,7 +121,7 @@ say_failures() {
 }
 
 alone=(unit kernel sessions soak lab)
-idle="lint kernels build package options faults"
+idle="lint kernels build package options faults paths" # paths: when there is quiet for its clocks
 lanes=("exact service syslog stuck bench metrics traps kills power soak_day"
   "nothing_left special damage bad_input usage study pairs pair history fuzz"
   "no_false_loss why evidence_host html kept interfaces"
