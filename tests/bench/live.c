@@ -7,7 +7,7 @@
  *   --to MAC --address IPv4   where to
  *   --connections N           a power of two: of so many phones in turn (1024)
  *   --first N                 number of the first frame: keepalives go on where they were
- *   --sink PID:IF             counted and dropped where they come in there (PID: of a namespace)
+ *   --sink PID:IF             counted and taken where they come in there (PID: of a namespace)
  *   --empty PID:IF[,IF…]      an empty XDP program is there meanwhile
  *   --drop PID:IF             one of a hundred is dropped where it comes in there, and counted
  *
@@ -167,7 +167,8 @@ int main(int argc, char **argv)
 	struct front_spec spec = { .xdp = true, .seq = 1, .ack = 1 };
 	struct front front, sink, dropper = { .state = -1 };
 	double wall, cpu;
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there;
+	const char *sink_at;
 	struct pkt p;
 
 	parse(argc, argv);
@@ -182,7 +183,9 @@ int main(int argc, char **argv)
 	spec.whole = &p;
 	front_load(&spec, -1, &front);
 	sink_load(&sink);
-	attach_tcx_in(sink.fd, enter(o.sink));
+	sink_at = enter(o.sink);
+	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	attach_clsact_in(sink.fd, sink_at);
 	if (o.empty)
 		put_empty(o.empty);
 	if (o.drop) {
@@ -203,5 +206,8 @@ int main(int argc, char **argv)
 	       "\"wall_s\": %.4f, \"end\": %.3f}\n",
 	       o.count, front_dropped(&sink), o.drop ? front_dropped(&dropper) : 0ULL, cpu, wall,
 	       seconds(CLOCK_REALTIME));
+	if (there < 0 || setns(there, CLONE_NEWNET))
+		bench_fail("the sink's network namespace", errno);
+	detach_clsact(sink_at);
 	return 0;
 }

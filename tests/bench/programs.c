@@ -319,13 +319,13 @@ static void make_state(struct front *ret)
 		bench_fail("a map", errno);
 }
 
-/* Counts it and drops it. Uses r3 and r8. */
-static void emit_shot(struct code *c, int state)
+/* Counts it and returns the verdict. Uses r3 and r8. */
+static void emit_counted(struct code *c, int state, __s32 verdict)
 {
 	emit_map(c, BPF_REG_8, BPF_PSEUDO_MAP_VALUE, state);
 	emit(c, MOV_IMM(BPF_REG_3, 1));
 	emit(c, ATOMIC_ADD(BPF_REG_8, BPF_REG_3, offsetof(struct front_state, dropped)));
-	emit(c, MOV_IMM(BPF_REG_0, TC_ACT_SHOT));
+	emit(c, MOV_IMM(BPF_REG_0, verdict));
 	emit(c, EXIT());
 }
 
@@ -334,7 +334,7 @@ void sink_load(struct front *ret)
 	struct code c = {};
 
 	make_state(ret);
-	emit_shot(&c, ret->state);
+	emit_counted(&c, ret->state, TC_ACT_STOLEN);
 	ret->fd = program_load(false, c.insns, c.count);
 }
 
@@ -362,7 +362,7 @@ void dropper_load(__u32 one_of, struct front *ret)
 	emit(&c, JEQ_IMM(BPF_REG_3, 0, 2));
 	emit(&c, MOV_IMM(BPF_REG_0, -1));
 	emit(&c, EXIT());
-	emit_shot(&c, ret->state);
+	emit_counted(&c, ret->state, TC_ACT_SHOT);
 	ret->fd = program_load(false, c.insns, c.count);
 }
 
@@ -413,6 +413,29 @@ void attach_tcx_in(int program, const char *interface)
 
 	if (syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)) < 0)
 		bench_fail(interface, errno);
+}
+
+void attach_clsact_in(int program, const char *interface)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface),
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program);
+	int r = bpf_tc_hook_create(&hook);
+
+	if (!r)
+		r = bpf_tc_attach(&hook, &opts);
+	if (r)
+		bench_fail(interface, -r);
+}
+
+void detach_clsact(const char *interface)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(interface),
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int r = bpf_tc_hook_destroy(&hook);
+
+	if (r)
+		bench_fail(interface, -r);
 }
 
 void attach_xdp(int program, const char *interface)

@@ -67,12 +67,17 @@ double program_run(int program, const struct pkt *p, unsigned count);
 void frame_checksum(struct pkt *p);
 
 /*
- * Programs for tcx. The sink counts every frame and drops it; the dropper drops one of so many, by a
- * hash of the TCP sequence number, counts these, and lets the others pass. Counts: front_dropped().
+ * Programs for tc. The sink counts every frame and takes it, as its receiver would: that is no drop
+ * that the kernel would tell of to whoever asks for the reasons (only a filter of clsact can say so).
+ * The dropper, for tcx, drops one of so many, by a hash of the TCP sequence number, counts these, and
+ * lets the others pass. Counts: front_dropped().
  */
 void sink_load(struct front *ret);
 void dropper_load(__u32 one_of, struct front *ret);
 
+/* A filter of a clsact qdisc, on an interface that has none; it stays until it is taken away. */
+void attach_clsact_in(int program, const char *interface);
+void detach_clsact(const char *interface);
 /* Links that end with the process. */
 void attach_tcx_in(int program, const char *interface);
 void attach_xdp(int program, const char *interface);
