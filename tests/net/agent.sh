@@ -40,7 +40,7 @@ start_agent() {
 # stop_agent NAME PID: in good order.
 stop_agent() {
   lab_stop "$2" 30
-  expect "$1 ended with" $? -eq 0
+  expect "$1 ended with" $? -eq 0 || tail -40 "$WORK/$1"
 }
 
 # run_phones SECONDS: they register, keep alive once a second, and end.
