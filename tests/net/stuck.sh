@@ -110,7 +110,8 @@ expect "it reads again: the gap, in the summary" "$(summary .integrity.records_d
 expect "it reads again: records after the gap" \
   "$(sed '1,/"type":"dropped"/d' "$WORK/records" | grep -c '"type":"tick"')" -ge 2
 expect "it reads again: losses of the summary, by nftables" "$(summary .to_cucm.lost_between)" -eq \
-  $(($(lab_dropped box to_cucm_sccp_keepalive) - dropped_before))
+  $(($(lab_dropped box to_cucm_sccp_keepalive) - dropped_before)) ||
+  summary '"\(.to_cucm) \(.integrity)"'
 expect "it reads again: loss records, and those that were dropped" \
   "$(($(grep -c '"where":"between"' "$WORK/records") + gap))" -ge \
   "$(summary '.to_cucm.lost_between + .to_phone.lost_between')"
