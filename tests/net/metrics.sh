@@ -202,4 +202,22 @@ lab_in box timeout 60 "$KALOSS" watch --access nope0 --cucm nope1 --prometheus "
   >"$WORK/out" 2>"$WORK/err"
 expect "an address that was just in use" "$(cat "$WORK/out" "$WORK/err")" = \
   "kaloss watch: nope0: no such interface"
+
+# ---- Ticks that come further apart from now on; an interface that is gone ----
+
+echo "prometheus = :$PORT" >"$WORK/watch.conf"
+start_watch --config "$WORK/watch.conf"
+echo "interval = 8s" >>"$WORK/watch.conf"
+kill -HUP "$WATCH"
+lab_wait_for "$WORK/watch.err" "interval is now 8s" || fail "not reloaded: $(tail -3 "$WORK/watch.err")"
+lab_in box ip link del acc0
+# Longer than it is well without a tick at an interval of one second.
+sleep 6.5
+expect "/healthz, where a reload has made the interval longer" "$(code GET /healthz)" -eq 200
+metric() { get "http://127.0.0.1:$PORT/metrics" | sed -n "s/^$1 //p"; }
+missing() { [ "$(metric 'kaloss_integrity_total{what="missing_ms"}')" -gt 2000 ]; }
+tries=100
+until missing 2>/dev/null || [ $((tries--)) -eq 0 ]; do sleep 0.2; done
+expect "an interface that is missing: ms of it" "$(metric 'kaloss_integrity_total{what="missing_ms"}')" -gt 2000
+stop_watch 0
 finish_tests

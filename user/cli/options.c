@@ -670,7 +670,8 @@ static const struct option_def options[] = {
 	{ "prometheus", "ADDRESS:PORT", WATCH | JOIN, MEMBER(prometheus),
 	  .help = "serve metrics there (/metrics, /healthz); :PORT is 127.0.0.1:PORT" },
 	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
-	  .help = "have the kernel measure our programs, and show ns a run at the end" },
+	  .help = "have the kernel measure our programs, and show ns a run at the end (takes\n"
+		  "CAP_SYS_ADMIN, or the sysctl kernel.bpf_stats_enabled=1)" },
 	{ "config", "FILE", WATCH | WORDS, MEMBER(config_path),
 	  .help = "read options from FILE: KEY = VALUE lines, a KEY being an option without\n"
 		  "its dashes; what the command line says goes before it. SIGHUP reads it again" },

@@ -210,6 +210,8 @@ static int hangup(struct kl_run *run)
 	/* Most of it is for the old file; but a reader that does not read holds nothing up. */
 	kl_outlet_wait(w->outlet, FILE_PATIENCE_MS);
 	kl_reload(&w->reload, run, &w->report);
+	if (w->http)
+		kl_metrics_http_expect(w->http, run->o->interval_ns);
 	kl_service_ready(run->o->interval_ns);
 	return r;
 }

@@ -35,7 +35,6 @@ struct connection {
 };
 
 struct kl_metrics_http {
-	uint64_t interval_ns;
 	int fd; /* until the daemon has it; then -1 */
 	struct MHD_Daemon *daemon;
 
@@ -46,6 +45,7 @@ struct kl_metrics_http {
 	pthread_mutex_t lock; /* held for as long as a copy takes */
 	struct kl_metrics metrics;
 	uint64_t tick_ns; /* CLOCK_MONOTONIC */
+	uint64_t interval_ns;
 };
 
 /* ---- What is answered ---- */
@@ -119,14 +119,15 @@ bool kl_metrics_healthy(uint64_t tick_ns, uint64_t interval_ns, uint64_t now_ns,
 
 static enum MHD_Result answer_health(struct kl_metrics_http *h, struct MHD_Connection *c)
 {
-	uint64_t tick_ns;
+	uint64_t tick_ns, interval_ns;
 	char text[128];
 	bool well;
 
 	pthread_mutex_lock(&h->lock);
 	tick_ns = h->tick_ns;
+	interval_ns = h->interval_ns;
 	pthread_mutex_unlock(&h->lock);
-	well = kl_metrics_healthy(tick_ns, h->interval_ns, kl_monotonic_ns(), text, sizeof(text));
+	well = kl_metrics_healthy(tick_ns, interval_ns, kl_monotonic_ns(), text, sizeof(text));
 	return say(c, well ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
 
@@ -305,5 +306,12 @@ void kl_metrics_http_tell(struct kl_metrics_http *h, const struct kl_metrics *m)
 	pthread_mutex_lock(&h->lock);
 	h->metrics = *m;
 	h->tick_ns = now_ns;
+	pthread_mutex_unlock(&h->lock);
+}
+
+void kl_metrics_http_expect(struct kl_metrics_http *h, uint64_t interval_ns)
+{
+	pthread_mutex_lock(&h->lock);
+	h->interval_ns = interval_ns;
 	pthread_mutex_unlock(&h->lock);
 }

@@ -29,6 +29,9 @@ void kl_metrics_http_close(struct kl_metrics_http *h); /* NULL is fine */
 /* After a tick: these are the numbers now. Takes a copy, and waits for nobody. */
 void kl_metrics_http_tell(struct kl_metrics_http *h, const struct kl_metrics *m);
 
+/* From now on, ticks are to come this far apart. */
+void kl_metrics_http_expect(struct kl_metrics_http *h, uint64_t interval_ns);
+
 /*
  * Is a run well whose last tick was at tick_ns (CLOCK_MONOTONIC; 0: there was none yet)? Either way
  * a line that says so.

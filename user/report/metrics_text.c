@@ -262,6 +262,7 @@ static void print_integrity(FILE *out, const struct kl_integrity *n)
 		{ "one_way", n->one_way },
 		{ "wrong_way_access", n->wrong_way[KL_ACCESS] },
 		{ "wrong_way_cucm", n->wrong_way[KL_CUCM] },
+		{ "missing_ms", n->missing_ms },
 		{ "records_dropped", n->records_dropped },
 	};
 
