@@ -352,6 +352,7 @@ run_pause() {
   start_nats
   batches make || fail "no stream"
   start_agent acc access acc0
+  lab_wait_for "$WORK/acc" 'connected to' || fail "acc is not connected: $(cat "$WORK/acc")"
   kill -STOP "$AGENT"
   sleep 11
   kill -CONT "$AGENT"
