@@ -14,6 +14,13 @@ PHONES=40 PARTITIONS=4
 NATS='' AGENT='' SERVER=''
 unset KALOSS_NKEY KALOSS_CA KALOSS_CERT KALOSS_KEY
 
+# libnats leaves what has come in just before it closes a connection. (Nothing else of an agent's is
+# made there: it reads no messages.)
+if sanitized; then
+  echo "leak:natsMsg_create" >"$WORK/left"
+  export LSAN_OPTIONS=suppressions=$WORK/left:print_suppressions=0
+fi
+
 # ---- a server, agents, phones ----
 
 start_nats() {
