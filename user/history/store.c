@@ -486,6 +486,9 @@ static int open_current(const char *path, const char *wal_path, sqlite3 **db, st
 		return kl_fail(err, -errno, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return kl_fail(err, -EBADMSG, "not a regular file");
+	/* (SQLite would only say that it cannot open it.) */
+	if (access(path, R_OK))
+		return kl_fail(err, -errno, "%s", strerror(errno));
 	r = open_read_only(path, wal_path, db, &version, err);
 	if (r && is_half_made(path)) {
 		/* Whoever made it was killed: only who may write puts it back. */
