@@ -999,6 +999,21 @@ bool kl_wants_color(const struct kl_options *o, int fd)
 	return o->color == KL_COLOR_ALWAYS;
 }
 
+/* (Only watch reads its file again.) */
+static void print_reloads(void)
+{
+	const char *between = "";
+
+	printf("SIGHUP reloads, of the file of --config: ");
+	for (size_t i = 0; i < KL_COUNT(options); i++) {
+		if (!(options[i].verbs & WATCH) || !(options[i].verbs & RELOADS))
+			continue;
+		printf("%s%s", between, options[i].name);
+		between = ", ";
+	}
+	printf(".\n");
+}
+
 void kl_options_help(const struct kl_verb *verb)
 {
 	printf("%s\n\n%s\n\nOptions:\n", verb->usage, verb->summary);
@@ -1016,4 +1031,6 @@ void kl_options_help(const struct kl_verb *verb)
 		printf("  %-34s %s\n", left, line);
 	}
 	printf("\nA DURATION is 500ms, 10s, 5m, 2h or 30d.\n");
+	if (verb->mask & WATCH)
+		print_reloads();
 }
