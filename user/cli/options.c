@@ -86,7 +86,7 @@ static int set_member(const struct option_def *def, struct kl_options *o, const 
 	return 0;
 }
 
-/* What is to be written. (Its directory may be made before it is.) */
+/* No directory. (That it is in may be made later: the unit does.) */
 static int check_file(const char *value, struct kl_error *err)
 {
 	struct stat st;
