@@ -145,14 +145,19 @@ $(FILLED): $(BUILD)/%: % $(HELP) scripts/fill.awk
 
 # ---- installing ----
 
+# Documents that lead to others, and what else is in docs/, some of it in directories of their own.
+PAGES := README.md SECURITY.md $(sort $(wildcard docs/*.md))
+DOCS_BESIDE := $(sort $(filter-out %.md,$(wildcard docs/*.*)) $(wildcard docs/*/*))
+DOC_DIRECTORIES := $(sort $(patsubst %/,%,$(dir $(wildcard docs/*/*))))
+
 # MODE:SOURCE:DESTINATION of each file.
 INSTALLED := 0755:$(BUILD)/kaloss:$(BINDIR)/kaloss \
 	$(foreach p,$(MAN_PAGES),0644:$(BUILD)/$p:$(MANDIR)/man$(patsubst .%,%,$(suffix $p))/$(notdir $p)) \
 	0644:$(BUILD)/completion/kaloss.bash:$(BASH_COMPLETION_DIR)/kaloss \
 	0644:$(BUILD)/completion/_kaloss:$(ZSH_COMPLETION_DIR)/_kaloss \
 	0644:$(BUILD)/completion/kaloss.fish:$(FISH_COMPLETION_DIR)/kaloss.fish \
-	0644:$(BUILD)/README.md:$(DOCDIR)/README.md \
-	$(foreach d,SECURITY.md $(wildcard docs/*.*),0644:$d:$(DOCDIR)/$(notdir $d)) \
+	$(foreach d,$(PAGES),0644:$(BUILD)/$d:$(DOCDIR)/$(notdir $d)) \
+	$(foreach d,$(DOCS_BESIDE),0644:$d:$(DOCDIR)/$(d:docs/%=%)) \
 	$(foreach u,$(wildcard systemd/*.service),0644:$u:$(UNITDIR)/$(notdir $u)) \
 	$(foreach c,$(wildcard systemd/*.conf),0644:$c:$(DOCDIR)/examples/$(notdir $c))
 
@@ -161,15 +166,16 @@ CONFIG := $(wildcard conf/kaloss.conf)
 INSTALLED_CONFIG := $(DESTDIR)$(SYSCONFDIR)/kaloss.conf
 
 # What is beside docs/ in the tree is beside its pages where they are installed.
-$(BUILD)/README.md: README.md
-	sed 's|](docs/|](|g' $< > $@
+$(addprefix $(BUILD)/,$(PAGES)): $(BUILD)/%: %
+	@mkdir -p $(@D)
+	sed 's#](\(docs\|\.\.\)/#](#g' $< > $@
 
 define install_file
 install -D -m $(word 1,$1) $(word 2,$1) $(DESTDIR)$(word 3,$1)
 
 endef
 
-install: all $(BUILD)/README.md
+install: all $(addprefix $(BUILD)/,$(PAGES))
 	$(foreach file,$(INSTALLED),$(call install_file,$(subst :, ,$(file))))
 	for unit in $(filter %.service,$(INSTALLED)); do \
 		sed -i 's|^ExecStart=[^ ]*|ExecStart=$(BINDIR)/kaloss|' $(DESTDIR)$${unit##*:}; \
@@ -179,7 +185,7 @@ install: all $(BUILD)/README.md
 
 uninstall:
 	rm -f $(foreach file,$(INSTALLED),$(DESTDIR)$(word 3,$(subst :, ,$(file))))
-	for directory in $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR); do \
+	for directory in $(addprefix $(DESTDIR)$(DOCDIR),/examples $(DOC_DIRECTORIES:docs%=%) /); do \
 		[ ! -d $$directory ] || rmdir --ignore-fail-on-non-empty $$directory; \
 	done
 	[ -z "$(CONFIG)" ] || ! cmp -s $(CONFIG) $(INSTALLED_CONFIG) || rm $(INSTALLED_CONFIG)

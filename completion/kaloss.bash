@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# A template: the build fills in the options (scripts/fill.awk), and leaves this line out.
 # bash completion for kaloss. With or without the package bash-completion.
 
 # _kaloss_options VERB: its options, in $options.

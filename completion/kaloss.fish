@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# A template: the build fills in the options (scripts/fill.awk), and leaves this line out.
 # fish completion for kaloss.
 
 function __kaloss_interfaces

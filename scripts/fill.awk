@@ -6,10 +6,12 @@
 #
 # Each file but the last one is the help of the verb that it is called after. The template goes to
 # standard output; of its lines, a comment that is only "@FORM VERB@" is replaced by FORM for each
-# option of the verb, or for the verb itself; "@FORM@" does so for all verbs. FORM is one of
+# option of the verb, or for the verb itself; "@FORM@" does so for all verbs. A comment that begins with
+# "A template:" is left out. FORM is one of
 #
 #   mdoc          an option as an item of a list: its name, argument and text
 #   keys          the same as a line of kaloss.conf(5)
+#   reloads       the keys that SIGHUP reloads, as a sentence's end
 #   bash-verbs    the verbs, in $options
 #   bash-options  a branch of a `case`: a verb's options, in $options
 #   bash-value    a branch of a `case`: what an option's value is, in $kind and $words
@@ -65,6 +67,13 @@ FILENAME != template && /^   / && count[verb] {
 # What the verb does: its first sentence, which stands between two empty lines.
 FILENAME != template && !count[verb] && FNR > 2 && $0 != "" && $0 != "Options:" {
 	summary[verb] = summary[verb] (summary[verb] == "" ? "" : " ") $0
+	next
+}
+
+FILENAME != template && /^SIGHUP reloads/ {
+	sub(/^[^:]*: /, "")
+	sub(/\.$/, "")
+	reloads[verb] = $0
 	next
 }
 
@@ -140,6 +149,15 @@ function write_keys(verb, name) {
 	print ".It Cm " name " No =" (arguments[verb, name] == "" ? " Cm yes Ns | Ns Cm no" \
 								 : mdoc_argument(arguments[verb, name]))
 	mdoc_text(texts[verb, name])
+}
+
+function write_reloads(verb,    n, i, keys) {
+	n = split(reloads[verb], keys, /, /)
+	for (i = 1; i <= n; i++) {
+		if (n > 1 && i == n)
+			print "and"
+		print ".Cm " keys[i] (i == n ? " ." : i < n - 1 ? " ," : "")
+	}
 }
 
 function zsh_escape(text) {
@@ -244,6 +262,10 @@ function write_verb(form, verb,    i) {
 		fail(FILENAME ":" FNR ": no options of " verb)
 	if (form == "bash-options") {
 		write_bash_options(verb)
+	} else if (form == "reloads") {
+		if (!reloads[verb])
+			fail(FILENAME ":" FNR ": " verb " reloads nothing")
+		write_reloads(verb)
 	} else if (form == "zsh-verb") {
 		print "    '" verb ":" zsh_escape(summary[verb]) "'"
 	} else if (form == "zsh-function") {
@@ -257,6 +279,8 @@ function write_verb(form, verb,    i) {
 			write_option(form, verb, names[verb, i])
 	}
 }
+
+/^[.\\"# ]*A template: / { next }
 
 /^[.\\"# ]*@[a-z -]+@$/ {
 	gsub(/^[^@]*@|@$/, "")

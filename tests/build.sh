@@ -64,12 +64,14 @@ done
 pages=(man/*.1)
 check "and a page for each verb" [ "$(find root/usr/share/man/man1 -name "kaloss*.1" -size +1k | wc -l)" -eq "${#pages[@]}" ]
 check "and completions" [ "$(find root -path '*completion*' -type f -o -path '*site-functions*' -type f | wc -l)" -eq 3 ]
-check "and the documents, whose links lead there" bash -c '
-  cd root/usr/share/doc/kaloss && for link in $(grep -ohE "\]\([a-z.]+\)" *.md | tr -d "]()"); do
-    [ -e "$link" ] || { echo "      no $link" && exit 1; }
-  done'
+check "and the documents, whose links lead there" tests/package/links.py root/usr/share/doc/kaloss
+check "as they do in the tree" tests/package/links.py . docs
+for example in grafana/kaloss.json prometheus/kaloss.rules.yml nats/server.conf; do
+  check "and $example" cmp docs/$example root/usr/share/doc/kaloss/$example
+done
 check "make uninstall" build BUILD=out CFLAGS='-O0 -g' uninstall DESTDIR="$WORK/root" PREFIX=/usr
 check "takes away all of it and nothing else" [ "$(files)" = "$before" ]
+check "and the documents' directory" [ ! -e root/usr/share/doc/kaloss ]
 check "include directions" build include-directions
 echo '#include <bpf/libbpf.h>' >>user/core/tally.h
 check "a crossed border is found" bash -c "! make --no-print-directory include-directions >/dev/null 2>&1"

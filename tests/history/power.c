@@ -298,12 +298,9 @@ static void try_cuts(const struct world *world, const struct place *at, struct r
 				with.seq = LOSSES;
 			}
 		}
+		/* (Age is measured by what the file holds: the writers' clock stands.) */
 		if (world->forgets)
-			with.keep_ns = kl_realtime_ns() - OFFSET -
-				       (with.seq / LOSSES > TICKS / 2
-						? with.seq / LOSSES - TICKS / 2
-						: 0) *
-					       KL_NS_PER_S;
+			with.keep_ns = TICKS / 2 * KL_NS_PER_S;
 		if (!cut_once(world, at, &with)) {
 			ret->refused++;
 			empty(at->image);

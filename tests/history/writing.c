@@ -164,7 +164,7 @@ uint32_t look(const struct writing *with, uint64_t written, struct found *ret)
 	struct kl_history_view view;
 	struct kl_error err = {};
 	sqlite3 *db = NULL;
-	bool reads = !kl_history_read(with->path, 1, &view, &err);
+	bool reads = !kl_history_read(with->path, 1, UINT64_MAX, &view, &err);
 
 	if (!reads && !promised && was_never_made(&err)) {
 		ret->opened++;

@@ -56,6 +56,12 @@ refused "unknown colour" 'pink' watch $both --color pink
 refused "tap and nat" '--nat' watch $both --tap --nat
 refused "output in no directory" '/nowhere/records: No such file' watch $both --output /nowhere/records
 refused "output is a directory" 'Is a directory' watch $both --output /
+refused "history is a directory" '--history: /: Is a directory' watch $both --history /
+refused "no address of traps" '--trap: 1:2:3: not ADDRESS:PORT' watch $both --trap 1:2:3
+refused "no address of syslog" '--syslog: zz: not a port' watch $both --syslog zz
+refused "no switch" '--poll-switch: #: not ADDRESS' watch $both --poll-switch '#'
+refused "no address of metrics" '--prometheus: foo is no ADDRESS:PORT' watch $both --prometheus foo
+refused "keys without traps" ': --trap-auth is of use with --trap only$' watch $both --trap-auth keys
 refused "loopback has no native XDP" 'lo: ' watch --access lo --cucm cucm0 --hook xdp
 
 # No privilege: the missing capabilities by name.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The clock is set, the host sleeps, watch is stopped for a while: what was under way is no loss, the
-# records have the time that it is, and durations are not disturbed. The machine's own clock stays as
+# records have the time that it is, and durations are not disturbed. A history outlives a wrong clock. The machine's own clock stays as
 # it is: tests/faults/clock.c is preloaded.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -121,7 +121,34 @@ stopped() {
   expect "$name: events lost" "$(summary .integrity.events_lost)" -gt 0
 }
 
-tests=${*:-clock_is_set host_sleeps stopped}
+# What is kept of one run is not forgotten by the next one, whose clock is ahead of --keep, and is found
+# by the last hour of the clock that is right again.
+history_ahead() {
+  local name="a history, and the clock is ahead" kept=$WORK/clock.db lost
+  start --history "$kept" || return
+  lab_drop_rule box inet to_cucm 2000 sccp_keepalive 30
+  wait_ticks 5
+  lab_in box nft flush chain inet lab forwarded
+  lab_stop "$PHONES" 8
+  lab_stop "$SERVER" 5
+  stop_watch
+  lost=$(sqlite3 -readonly "$kept" 'SELECT count(*) FROM loss')
+  expect "$name: losses before" "$lost" -gt 3
+  set_clock $((40 * 86400)) 0
+  lab_in box env LD_PRELOAD="$PRELOAD" KALOSS_CLOCK="$CLOCK" "$KALOSS" watch --access acc0 \
+    --cucm cucm0 --output /dev/null --duration 2s --history "$kept" 2>"$WORK/watch.err"
+  expect "$name: all of them are there" \
+    "$(sqlite3 -readonly "$kept" 'SELECT count(*) FROM loss')" -eq "$lost"
+  expect "$name: said once" \
+    "$(grep -c 'the clock is 40.0 days ahead of the newest entry' "$WORK/watch.err")" -eq 1
+  "$KALOSS" diagnose --history "$kept" --format json --output "$WORK/kept" 2>"$WORK/kept.err"
+  expect "$name: the last hour has them" \
+    "$(jq '[.timeline[] | select(.type == "loss")] | length' "$WORK/kept")" -eq "$lost"
+  expect "$name: what is left out is said" \
+    "$(jq '[.integrity.remarks[] | select(contains("ahead of this host"))] | length' "$WORK/kept")" -eq 1
+}
+
+tests=${*:-clock_is_set host_sleeps stopped history_ahead}
 if [ -z "$PRELOAD" ] && [ $# -eq 0 ]; then
   echo "      with a sanitizer: only what is stopped"
   tests=stopped

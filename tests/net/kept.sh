@@ -133,6 +133,11 @@ refused "a text to write to" "not a history of kaloss" \
   lab_in box "$KALOSS" watch --access acc0 --cucm cucm0 --history "$WORK/text"
 expect "a text: it is as it was" "$(cut -c1-14 "$WORK/text")" = "not a database"
 refused "nothing" "No such file" "$KALOSS" diagnose --history "$WORK/nothing"
+cp "$HISTORY" "$WORK/closed"
+chmod 0 "$WORK/closed"
+nobodys=-dac_override,-dac_read_search
+refused "one that may not be read" "$WORK/closed: Permission denied" \
+  setpriv --bounding-set=$nobodys --inh-caps=$nobodys "$KALOSS" diagnose --history "$WORK/closed"
 head -c 50000 "$HISTORY" >"$WORK/half"
 refused "half a file" "$WORK/half: " "$KALOSS" diagnose --history "$WORK/half"
 cp "$HISTORY" "$WORK/newer"

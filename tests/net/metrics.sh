@@ -188,13 +188,13 @@ refused() {
   lab_in box timeout 60 "$KALOSS" watch --access nope0 --cucm nope1 --prometheus "$2" \
     >"$WORK/out" 2>"$WORK/err"
   expect "$1: exit status" $? -eq 2
-  expect "$1" "$(cat "$WORK/out" "$WORK/err")" = "kaloss watch: --prometheus $3"
+  expect "$1" "$(cat "$WORK/out" "$WORK/err")" = "kaloss watch: --prometheus$3"
 }
-refused "an address that is taken" "[::1]:$PORT" "[::1]:$PORT: Address already in use"
-refused "an address of somebody else" 10.9.9.9:1 "10.9.9.9:1: Cannot assign requested address"
+refused "an address that is taken" "[::1]:$PORT" " [::1]:$PORT: Address already in use"
+refused "an address of somebody else" 10.9.9.9:1 " 10.9.9.9:1: Cannot assign requested address"
 for bad in 127.0.0.1 ::1:$PORT localhost:$PORT : 0 :65536 x; do
   refused "no address: $bad" $bad \
-    "$bad is no ADDRESS:PORT (such as 127.0.0.1:9105, [::1]:9105 or :9105)"
+    ": $bad is no ADDRESS:PORT (such as 127.0.0.1:9105, [::1]:9105 or :9105)"
 done
 stop_watch 0
 # The next run may have it at once.

@@ -55,6 +55,13 @@ options() {
 
 options "interval = often"
 checked "a wrong option" 2 1 "kaloss.conf: line 8: interval: often is not a duration"
+for wrong in "prometheus = foo" "prometheus = 1.2.3.4:99999" "poll-switch = #"; do
+  options "$wrong"
+  checked "$wrong" 2 1 "kaloss.conf: line 8: ${wrong%% *}: ${wrong##* }"
+done
+options "poll-community = x"
+checked "an option without the one it belongs to" 2 1 \
+  "kaloss.conf: line 8: poll-community is of use with poll-switch only"
 printf 'bob SHA secretsecret\n' >"$WORK/keys"
 chmod 644 "$WORK/keys"
 options "trap-auth = $WORK/keys"
@@ -206,6 +213,8 @@ reload "a changed file" "interval is now 500ms (it was not set)" "sip-grace is n
 expect "secrets are not told" "$(grep -c verysecret "$WORK/log")" -eq 0
 options "interval = 5 parsecs"
 reload "a broken file" "line 8: interval: 5 parsecs is not a duration.*: the settings stay as they are"
+options "prometheus = foo"
+reload "no address" "line 8: prometheus: foo is no ADDRESS:PORT.*: the settings stay as they are"
 options "syslog-file = /"
 reload "a file that cannot be followed" "Is a directory: the settings stay as they are"
 options "syslog-file = /var/lib/kaloss/log"

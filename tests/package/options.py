@@ -167,6 +167,28 @@ def items(text):
     return [one_line(f) for f in found]
 
 
+def duration_of(text):
+    """The sentence that says how one is written."""
+    found = re.search(r"\bA DURATION is [^.]+\.", one_line(text))
+    return found.group() if found else "no sentence"
+
+
+def reloads_of(text, before):
+    """The keys that a text lists behind those words."""
+    found = re.search(re.escape(before) + r" ([a-z, -]+)[.;]", one_line(re.sub(r"^#", "", text, flags=re.M)))
+    return re.split(r", | and ", found.group(1)) if found else []
+
+
+def check_templates():
+    """What is in the tree says that it is not what is installed; what is installed does not."""
+    wrong = []
+    for path in glob.glob("man/*.[1-8]") + glob.glob("completion/*"):
+        texts = [open(p).read() for p in (path, os.path.join(BUILD, path))]
+        if ["A template: " in text for text in texts] != [True, False]:
+            wrong.append(path)
+    check("templates say that they are", not wrong, wrong)
+
+
 def check_pages(table):
     pages = sorted(glob.glob(BUILD + "/man/*.[1-8]"))
     same("a page for each verb", [os.path.basename(p) for p in pages if p.endswith(".1")],
@@ -183,6 +205,8 @@ def check_pages(table):
         want = [o.item() for o in options] + ["--version Print the version."]
         for reader, text in zip(("mandoc", "man"), rendered("%s/man/kaloss-%s.1" % (BUILD, verb))):
             same("kaloss-%s(1) has the options, by %s" % (verb, reader), items(text), want)
+            check("and what a DURATION is", duration_of(run(KALOSS, verb, "--help").stdout) ==
+                  duration_of(text), duration_of(text))
     if os.path.exists(BUILD + "/man/kaloss.conf.5"):
         check_keys(table["watch"])
 
@@ -190,14 +214,19 @@ def check_pages(table):
 def check_keys(options):
     """kaloss.conf(5) and the file that is installed: what is not for the command line only."""
     own = [o for o in options if o.name not in ("config", "check-config", "help")]
+    reloads = reloads_of(run(KALOSS, "watch", "--help").stdout, "SIGHUP reloads, of the file of --config:")
     for reader, text in zip(("mandoc", "man"), rendered(BUILD + "/man/kaloss.conf.5")):
         same("kaloss.conf(5) has the keys, by %s" % reader,
              re.findall(r"^ {5}([a-z-]+ = \S+)", text, re.M),
              ["%s = %s" % (o.name, o.argument or "yes|no") for o in own])
+        same("and those that reload, by %s" % reader,
+             reloads_of(text, "These keys can change while it runs:"), reloads)
     if os.path.exists("conf/kaloss.conf"):
         with open("conf/kaloss.conf") as f:
-            same("the installed kaloss.conf shows them all",
-                 re.findall(r"^#?([a-z-]+) = ", f.read(), re.M), [o.name for o in own])
+            text = f.read()
+        same("the installed kaloss.conf shows them all",
+             re.findall(r"^#?([a-z-]+) = ", text, re.M), [o.name for o in own])
+        same("and names those that reload", reloads_of(text, "Reloaded are"), reloads)
 
 
 def check_words(table):
@@ -306,6 +335,7 @@ def main():
     check("there are verbs, each with options", len(verbs) > 2 and all(table.values()), table)
     check_program(table)
     check_defaults(table)
+    check_templates()
     check_pages(table)
     check_words(table)
     check_completions(table)

@@ -114,9 +114,7 @@ for completion in bash-completion/completions/kaloss zsh/vendor-completions/_kal
   fish/vendor_completions.d/kaloss.fish; do
   check "${completion%%/*} finds its completion" [ -s "$WORK/root/usr/share/$completion" ]
 done
-missing=$(on sh -c 'cd /usr/share/doc/kaloss && grep -ohE "\]\([a-z.]+\)" *.md | tr -d "]()" | sort -u |
-  while read -r link; do [ -e "$link" ] || echo "$link"; done')
-check "its documents lead to each other${missing:+, but not to $missing}" [ -z "$missing" ]
+check "its documents lead to each other" tests/package/links.py "$WORK/root/usr/share/doc/kaloss"
 check "dpkg finds all its files as they were packed" [ -z "$(on dpkg -V kaloss)" ]
 
 ip link add acc0 type veth peer name acc1

@@ -183,7 +183,7 @@ unsigned kept_compare(struct kept *k)
 	size_t count;
 	unsigned n;
 
-	must(!kl_history_read(k->path, 0, &k->view, &err), err.text);
+	must(!kl_history_read(k->path, 0, UINT64_MAX, &k->view, &err), err.text);
 	/* (A scene has no ticks of its own: those here are at times that say nothing.) */
 	k->view.d.first_ns = s->d.first_ns + KEPT_OFFSET;
 	k->view.d.last_ns = s->d.last_ns + KEPT_OFFSET;

@@ -279,7 +279,7 @@ Test(history, what_is_asked_for_is_counted_and_nothing_before)
 	live(&s, 3, 60 * SCENE_S);
 	expect_the_same(&k);
 	cr_assert(before && s.d.lost_count > before);
-	cr_assert_eq(kl_history_read(k.path, SCENE_S, &last, &err), 0, "%s", err.text);
+	cr_assert_eq(kl_history_read(k.path, SCENE_S, UINT64_MAX, &last, &err), 0, "%s", err.text);
 	cr_expect_eq(last.d.lost_count, s.d.lost_count - before);
 	cr_expect_eq(last.d.total.kind[KL_TO_CUCM][KL_SIP_REGISTER].sent,
 		     s.d.total.kind[KL_TO_CUCM][KL_SIP_REGISTER].sent - sent);
@@ -316,7 +316,8 @@ Test(history, what_was_under_way_at_the_beginning_was_sent_before)
 	tick.now_ns += SCENE_S;
 	kl_history_end(s.history, &tick);
 	kl_history_close(s.history);
-	cr_assert_eq(kl_history_read(k.path, SCENE_S / 2, &view, &err), 0, "%s", err.text);
+	cr_assert_eq(kl_history_read(k.path, SCENE_S / 2, UINT64_MAX, &view, &err), 0, "%s",
+		     err.text);
 	cr_expect_eq(view.d.total.direction[0].sent, 2);
 	cr_expect_eq(view.d.total.direction[0].delivered, 1);
 	cr_expect_eq(view.d.total.direction[0].lost_between, 1);
@@ -392,7 +393,7 @@ static void expect_refused(const char *path, const char *why)
 	cr_expect(strstr(err.text, why) && strstr(err.text, path), "write: %s", err.text);
 	cr_expect_null(strchr(err.text, '\n'));
 	err.text[0] = '\0';
-	cr_expect_neq(kl_history_read(path, 0, &view, &err), 0);
+	cr_expect_neq(kl_history_read(path, 0, UINT64_MAX, &view, &err), 0);
 	cr_expect(strstr(err.text, why) && strstr(err.text, path), "read: %s", err.text);
 	cr_expect_null(strchr(err.text, '\n'));
 }
@@ -424,11 +425,11 @@ Test(history, what_is_not_there_or_empty_is_not_read)
 	struct kl_error err = {};
 	struct file empty;
 
-	cr_expect_neq(kl_history_read("/tmp/kaloss-there-is-none", 0, &view, &err), 0);
+	cr_expect_neq(kl_history_read("/tmp/kaloss-there-is-none", 0, UINT64_MAX, &view, &err), 0);
 	cr_expect(strstr(err.text, "No such file"), "%s", err.text);
 	cr_expect_neq(access("/tmp/kaloss-there-is-none", F_OK), 0);
 	make_file(&empty, "");
-	cr_expect_neq(kl_history_read(empty.path, 0, &view, &err), 0);
+	cr_expect_neq(kl_history_read(empty.path, 0, UINT64_MAX, &view, &err), 0);
 	cr_expect(strstr(err.text, "empty"), "%s", err.text);
 	remove_file(&empty);
 }
@@ -520,7 +521,7 @@ Test(history, older_ones_are_brought_up_to_date_by_who_reads)
 	struct file f;
 
 	make_old(&f, old_rows);
-	cr_assert_eq(kl_history_read(f.path, 0, &view, &err), 0, "%s", err.text);
+	cr_assert_eq(kl_history_read(f.path, 0, UINT64_MAX, &view, &err), 0, "%s", err.text);
 	cr_expect_eq(view.d.lost_count, 1);
 	cr_expect_eq(view.d.lost[0].seq, 7);
 	cr_expect_str_eq(view.d.lost[0].device, "SEP1");
@@ -552,7 +553,7 @@ Test(history, a_second_writer_is_refused_and_a_reader_is_not)
 
 		if (r != -EBUSY || !strstr(err.text, "another kaloss"))
 			_exit(1);
-		_exit(kl_history_read(f.path, 0, &view, &err) ? 2 : 0);
+		_exit(kl_history_read(f.path, 0, UINT64_MAX, &view, &err) ? 2 : 0);
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect_eq(status, 0);
@@ -624,6 +625,7 @@ Test(history, what_is_too_old_goes)
 {
 	struct kl_store_config config = { .keep_ns = HOUR };
 	uint64_t now_ns = KEPT_OFFSET + 24 * HOUR;
+	struct kl_pause doubt;
 	struct kl_store *store;
 	struct kl_error err = {};
 	struct kl_rows rows = {};
@@ -637,7 +639,7 @@ Test(history, what_is_too_old_goes)
 		put_part(&rows, t, 100);
 		cr_assert_eq(kl_store_apply(store, &rows, &err), 0, "%s", err.text);
 	}
-	for (int i = 0; (r = kl_store_forget(store, now_ns, &err)) == 1; i++)
+	for (int i = 0; (r = kl_store_forget(store, now_ns, &doubt, &err)) == 1; i++)
 		cr_assert_lt(i, 100);
 	cr_expect_eq(r, 0, "%s", err.text);
 	kl_store_close(store);

@@ -162,8 +162,8 @@ Test(join_history, a_diagnosis_is_made_of_it)
 	h = open_it(&f, "one");
 	commit_some(h, NOW_NS + KL_NS_PER_S);
 	close_it(h, NOW_NS + 20 * KL_NS_PER_S);
-	cr_assert_eq(kl_history_read(f.path, 6 * 3600 * KL_NS_PER_S, &view, &err), 0, "%s",
-		     err.text);
+	cr_assert_eq(kl_history_read(f.path, 6 * 3600 * KL_NS_PER_S, UINT64_MAX, &view, &err), 0,
+		     "%s", err.text);
 	cr_assert_eq(view.d.lost_count, 3);
 	cr_expect_eq(view.d.phones, 3);
 	cr_expect_eq(view.d.total.direction[KL_TO_PHONE].sent, 100);

@@ -50,9 +50,35 @@ static const struct {
 	{ "access = a,\n   c,\n\td\ncucm = b\n", NULL },
 	{ SIDES "tap = no\nnat = yes\n", NULL },
 	{ SIDES "syslog = [::1]:514\n", NULL },
-	{ "", "--access is missing: the interface towards the phones" },
-	{ SIDES "tap = yes\nnat = yes\n", "--tap and --nat exclude each other: a mirror port's "
-					  "addresses are not translated by this host" },
+	{ SIDES "trap = 162\npoll-switch = 192.0.2.1,[2001:db8::1]:1161@7\nprometheus = :9105\n",
+	  NULL },
+	{ SIDES "output = /nowhere/records\nhistory = /nowhere/history.db\n", NULL },
+	{ "", "access is missing: the interface towards the phones" },
+	{ SIDES "tap = yes\nnat = yes\n",
+	  "line 3: tap and nat exclude each other: a mirror port's addresses are not translated by "
+	  "this host" },
+	{ SIDES "trap-auth = /keys\n", "line 3: trap-auth is of use with trap only" },
+	{ SIDES "\npoll-community = x\n",
+	  "line 4: poll-community is of use with poll-switch only" },
+	{ SIDES "keep = 2h\n", "line 3: keep is of use with history only" },
+	{ SIDES "output = /nowhere/--tap\nhistory = /nowhere/--tap\n",
+	  "line 3: output and history are the same file: /nowhere/--tap" },
+	{ SIDES "sip-ports = 2000\n", "line 3: port 2000 is both in sccp-ports and in sip-ports" },
+	{ SIDES "trap = 1:2:3\n", "line 3: trap: 1:2:3: not ADDRESS:PORT, [ADDRESS]:PORT or PORT" },
+	{ SIDES "syslog = zz\n", "line 3: syslog: zz: not a port: ADDRESS:PORT is expected" },
+	{ SIDES "syslog = ::1:514\n",
+	  "line 3: syslog: ::1:514: an IPv6 address goes in brackets: [::1]:514" },
+	{ SIDES "poll-switch = #\n", "line 3: poll-switch: #: not ADDRESS[:PORT][@VLAN]" },
+	{ SIDES "poll-switch = 192.0.2.1,192.0.2.2@4095\n",
+	  "line 3: poll-switch: 4095: no such VLAN" },
+	{ SIDES "poll-switch = ,\n", "line 3: poll-switch: no switch is given" },
+	{ SIDES "prometheus = foo\n", "line 3: prometheus: foo is no ADDRESS:PORT (such as "
+				      "127.0.0.1:9105, [::1]:9105 or :9105)" },
+	{ SIDES "prometheus = 1.2.3.4:99999\n",
+	  "line 3: prometheus: 1.2.3.4:99999 is no ADDRESS:PORT (such as 127.0.0.1:9105, "
+	  "[::1]:9105 or :9105)" },
+	{ SIDES "output = /\n", "line 3: output: /: Is a directory" },
+	{ SIDES "history = /nowhere/\n", "line 3: history: /nowhere/: Is a directory" },
 	{ SIDES "frobnicate = 1\n", "line 3: unknown option frobnicate" },
 	{ SIDES "Interval = 1s\n", "line 3: unknown option Interval" },
 	{ SIDES "help = yes\n", "line 3: unknown option help" },
@@ -187,6 +213,20 @@ Test(options_file, no_by_the_command_line)
 	/* (Without the sign it is a word of its own.) */
 	cr_expect(parse(text, strlen(text), "--nat", "no", &o, &err));
 	cr_expect_str_eq(err.text, "unexpected argument no");
+}
+
+/* What the command line said is called as it was said there. */
+Test(options_file, both)
+{
+	static const char tap[] = SIDES "tap = yes\n", none[] = SIDES;
+	struct kl_error err = {};
+	struct kl_options o;
+
+	cr_expect(parse(tap, strlen(tap), "--nat", "--append", &o, &err));
+	cr_expect(strstr(err.text, ": line 3: tap and --nat exclude each other:"), "%s", err.text);
+	cr_expect(parse(none, strlen(none), "--trap-auth", "/keys", &o, &err));
+	cr_expect(strstr(err.text, ": --trap-auth is of use with trap only"), "%s", err.text);
+	cr_expect_null(strstr(err.text, "line"), "%s", err.text);
 }
 
 /* Bytes, but for what says where they came from. */

@@ -63,7 +63,7 @@ int kl_diagnose_history(const struct kl_options *o)
 
 	/* A reader that goes away is an error of the write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	r = kl_history_read(o->history, o->since_ns ?: DEFAULT_NS, &view, &err);
+	r = kl_history_read(o->history, o->since_ns ?: DEFAULT_NS, kl_realtime_ns(), &view, &err);
 	if (r) {
 		fprintf(stderr, "kaloss diagnose: --history %s\n", err.text);
 		return KL_EXIT_FAILED;

@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/config_file.h"
 #include "core/subject.h"
 #include "core/wire.h"
 #include "history/store.h"
+#include "report/metrics_http.h"
 #include "util/cleanup.h"
 #include "util/duration.h"
 
@@ -58,6 +60,8 @@ struct option_def {
 	int (*set)(struct kl_options *o, const char *value, struct kl_error *err);
 	const char *help;
 	size_t member;
+	/* Of a text: is it one of those that are understood? NULL: any is. */
+	int (*check)(const char *value, struct kl_error *err);
 };
 
 #define MEMBER(name) .member = offsetof(struct kl_options, name)
@@ -66,6 +70,7 @@ static int set_member(const struct option_def *def, struct kl_options *o, const 
 		      struct kl_error *err)
 {
 	char *member = (char *)o + def->member;
+	int r;
 
 	if (!def->argument) {
 		*(bool *)member = strcmp(value, "no") != 0;
@@ -74,7 +79,20 @@ static int set_member(const struct option_def *def, struct kl_options *o, const 
 	if (!value[0])
 		return kl_fail(err, -EINVAL, "an empty %s",
 			       strstr(def->argument, "FILE") ? "file name" : "text");
+	r = def->check ? def->check(value, err) : 0;
+	if (r)
+		return r;
 	*(const char **)member = value;
+	return 0;
+}
+
+/* No directory. (That it is in may be made later: the unit does.) */
+static int check_file(const char *value, struct kl_error *err)
+{
+	struct stat st;
+
+	if (value[strlen(value) - 1] == '/' || (!stat(value, &st) && S_ISDIR(st.st_mode)))
+		return kl_fail(err, -EISDIR, "%s: %s", value, strerror(EISDIR));
 	return 0;
 }
 
@@ -608,6 +626,7 @@ static const struct option_def options[] = {
 	  .help = "write the lost segments and their neighbours as a pcapng; captures are\n"
 		  "read twice then" },
 	{ "trap", "ADDRESS:PORT", TELLS | LIVE, MEMBER(trap.address),
+	  .check = kl_trap_check_address,
 	  .help = "listen for SNMP traps of switches (usually port 162)" },
 	{ "trap-community", "TEXT", TELLS | LIVE, MEMBER(trap.community),
 	  .help = "of v1 and v2c traps; default: any" },
@@ -615,6 +634,7 @@ static const struct option_def options[] = {
 	  .help = "users of SNMPv3, one a line: NAME AUTH-PROTOCOL KEY [PRIV-PROTOCOL KEY];\n"
 		  "and the community, which others could read here: community TEXT" },
 	{ "poll-switch", "ADDRESS[,ADDRESS...]", TELLS | LIVE, MEMBER(poll.switches),
+	  .check = kl_switch_poll_check,
 	  .help = "ask switches by SNMP for their MAC tables and ageing times" },
 	{ "poll-community", "TEXT", TELLS | LIVE, MEMBER(poll.community),
 	  .help = "of the switches that are asked; default public" },
@@ -623,15 +643,16 @@ static const struct option_def options[] = {
 	{ "poll-interval", "DURATION", TELLS | LIVE, .set = set_poll_interval,
 	  .help = "between two questions to a switch; default 10s" },
 	{ "syslog", "ADDRESS:PORT", TELLS | LIVE, MEMBER(syslog.address),
+	  .check = kl_syslog_check_address,
 	  .help = "listen for syslog of switches and call servers, UDP and TCP (usually\n"
 		  "port 514)" },
 	{ "syslog-file", "FILE[,FILE...]", TELLS | RELOADS, MEMBER(syslog.files),
 	  .help = "follow such files, like tail -F; with captures: read them" },
 	{ "cucm-trace", "FILE[,FILE...]", DIAGNOSE, MEMBER(traces),
 	  .help = "the call server's SDL or SDI traces: what its application received" },
-	{ "history", "FILE", TELLS, MEMBER(history),
+	{ "history", "FILE", TELLS, MEMBER(history), .check = check_file,
 	  .help = "watch: keep what is found in this file; diagnose: say what it comes to" },
-	{ "history", "FILE", JOIN, MEMBER(history),
+	{ "history", "FILE", JOIN, MEMBER(history), .check = check_file,
 	  .help = "keep what is found in this file, for kaloss diagnose" },
 	{ "keep", "DURATION", WATCH | JOIN, .set = set_keep,
 	  .help = "what is older goes from the history; default 30d" },
@@ -652,7 +673,7 @@ static const struct option_def options[] = {
 	{ "format", "text|jsonl|json|html", DIAGNOSE, .set = set_format,
 	  .help = "jsonl: records as they happen, one JSON object a line; json and html: one\n"
 		  "document at the end; default text" },
-	{ "output", "FILE", TELLS | JOIN | RELOADS, MEMBER(output),
+	{ "output", "FILE", TELLS | JOIN | RELOADS, MEMBER(output), .check = check_file,
 	  .help = "write records to FILE instead of standard output" },
 	{ "append", NULL, WATCH | JOIN | RELOADS, MEMBER(append),
 	  .help = "keep what is in FILE, and write behind it" },
@@ -668,6 +689,7 @@ static const struct option_def options[] = {
 	  .help = "records that wait for a slow reader; what does not fit is dropped and\n"
 		  "counted; default 8388608" },
 	{ "prometheus", "ADDRESS:PORT", WATCH | JOIN, MEMBER(prometheus),
+	  .check = kl_metrics_http_check,
 	  .help = "serve metrics there (/metrics, /healthz); :PORT is 127.0.0.1:PORT" },
 	{ "self-cost", NULL, WATCH, MEMBER(live.self_cost),
 	  .help = "have the kernel measure our programs, and show ns a run at the end (takes\n"
@@ -807,11 +829,11 @@ static int read_command_line(const struct kl_verb *verb, int argc, char **argv,
 
 /* ---- The file ---- */
 
-static const struct option_def *find_key(const struct kl_verb *verb, const char *name)
+static const struct option_def *find_key(const struct kl_verb *verb, const char *name, size_t len)
 {
 	for (size_t i = 0; i < KL_COUNT(options); i++) {
 		if ((options[i].verbs & verb->mask) && !(options[i].verbs & WORDS) &&
-		    !strcmp(options[i].name, name))
+		    strlen(options[i].name) == len && !strncmp(options[i].name, name, len))
 			return &options[i];
 	}
 	return NULL;
@@ -835,7 +857,7 @@ static int take_key(const struct option_def *def, struct kl_options *o, const ch
 int kl_option_set(const struct kl_verb *verb, struct kl_options *o, const char *name,
 		  const char *value, struct kl_error *err)
 {
-	const struct option_def *def = find_key(verb, name);
+	const struct option_def *def = find_key(verb, name, strlen(name));
 
 	if (!def)
 		return kl_fail(err, -ENOENT, "unknown option %.50s", name[0] ? name : "(none)");
@@ -850,7 +872,7 @@ static int take_file(const struct kl_verb *verb, struct kl_options *o, struct kl
 	memcpy(said, o->given, sizeof(said));
 	for (size_t i = 0; i < o->config->count; i++) {
 		const struct kl_config_entry *e = &o->config->entry[i];
-		const struct option_def *def = find_key(verb, e->key);
+		const struct option_def *def = find_key(verb, e->key, strlen(e->key));
 		struct kl_options unused;
 		struct kl_error why = {};
 		int r;
@@ -865,18 +887,61 @@ static int take_file(const struct kl_verb *verb, struct kl_options *o, struct kl
 	return 0;
 }
 
+/* Where the file says what holds of an option; NULL: nowhere, or the command line goes before it. */
+static const struct kl_config_entry *entry_of(const struct kl_options *o,
+					      const struct option_def *def)
+{
+	for (size_t i = 0; i < o->config->count; i++) {
+		if (o->config->entry[i].value == o->given[def - options])
+			return &o->config->entry[i];
+	}
+	return NULL;
+}
+
+/*
+ * What is wrong with options together, as the file has it: what the command line did not say is a
+ * key, without dashes. (An explanation behind a colon may have any text.) Returns the line of the
+ * first one that is in the file; 0: none is.
+ */
+static unsigned name_keys(const struct kl_verb *verb, const struct kl_options *o, const char *said,
+			  struct kl_error *ret)
+{
+	static const char of_names[] = "abcdefghijklmnopqrstuvwxyz-";
+	const char *end = strstr(said, ": ") ?: said + strlen(said);
+	unsigned line = 0;
+	char *to = ret->text;
+
+	while (*said) {
+		const struct option_def *def = NULL;
+		const struct kl_config_entry *e;
+
+		if (said < end && !strncmp(said, "--", 2))
+			def = find_key(verb, said + 2, strspn(said + 2, of_names));
+		e = def ? entry_of(o, def) : NULL;
+		if (e && !line)
+			line = e->line;
+		if (e || (def && !o->given[def - options]))
+			said += 2;
+		*to++ = *said++;
+	}
+	*to = '\0';
+	return line;
+}
+
 static int check(const struct kl_verb *verb, const struct kl_options *o, struct kl_error *err)
 {
-	struct kl_error why = {};
+	struct kl_error why = {}, named = {};
 	int r = kl_options_check(verb, o, &why);
+	unsigned line;
 
 	if (!r)
 		return 0;
 	if (!o->config)
-		*err = why;
-	else
-		kl_set_error(err, "%.60s: %.400s", o->config_path, why.text);
-	return r;
+		return kl_fail(err, r, "%s", why.text);
+	line = name_keys(verb, o, why.text, &named);
+	if (line)
+		return kl_fail(err, r, "%s: line %u: %.400s", o->config_path, line, named.text);
+	return kl_fail(err, r, "%s: %.400s", o->config_path, named.text);
 }
 
 int kl_options_parse(const struct kl_verb *verb, int argc, char **argv, struct kl_options *ret,
@@ -935,6 +1000,21 @@ bool kl_wants_color(const struct kl_options *o, int fd)
 	return o->color == KL_COLOR_ALWAYS;
 }
 
+/* (Only watch reads its file again.) */
+static void print_reloads(void)
+{
+	const char *between = "";
+
+	printf("SIGHUP reloads, of the file of --config: ");
+	for (size_t i = 0; i < KL_COUNT(options); i++) {
+		if (!(options[i].verbs & WATCH) || !(options[i].verbs & RELOADS))
+			continue;
+		printf("%s%s", between, options[i].name);
+		between = ", ";
+	}
+	printf(".\n");
+}
+
 void kl_options_help(const struct kl_verb *verb)
 {
 	printf("%s\n\n%s\n\nOptions:\n", verb->usage, verb->summary);
@@ -952,4 +1032,6 @@ void kl_options_help(const struct kl_verb *verb)
 		printf("  %-34s %s\n", left, line);
 	}
 	printf("\nA DURATION is 500ms, 10s, 5m, 2h or 30d.\n");
+	if (verb->mask & WATCH)
+		print_reloads();
 }

@@ -256,6 +256,8 @@ static void take_tick(struct kl_history *h, const struct kl_history_tick *tick, 
 		h->skipping = true;
 		return;
 	}
+	/* What ends here ends by the clock that it began by. */
+	h->end_ns = tick->now_ns + h->offset_ns;
 	take_clock(h, tick->offset_ns);
 	h->tick_ns = tick->now_ns + h->offset_ns;
 	h->has = *tick->has;
@@ -384,8 +386,10 @@ bool kl_history_close(struct kl_history *h)
 		return true;
 	if (h->writer) {
 		say_unwritten(h);
+		ended = kl_writer_stop(h->writer);
 		say_notices(h);
-		ended = kl_writer_free(h->writer);
+		if (ended)
+			kl_writer_free(h->writer);
 	}
 	HASH_ITER(hh, h->known, k, next)
 	unknow(h, k);

@@ -20,30 +20,50 @@ enum {
 
 static int take_extent(struct kl_load *l, sqlite3_stmt *q)
 {
-	l->v->from_ns = kl_column_number(q, 0);
-	l->v->to_ns = kl_column_number(q, 1);
+	kl_extent_add(&l->extent, kl_column_number(q, 0), kl_column_number(q, 1));
 	return 0;
 }
 
 static int take_begin(struct kl_load *l, sqlite3_stmt *q)
 {
-	if (kl_column_number(q, 1) <= l->wanted_ns)
+	uint64_t start_ns = kl_column_number(q, 0);
+
+	if (kl_extent_until(&l->extent, start_ns, kl_column_number(q, 1)) <= l->wanted_ns)
 		return 0;
-	l->v->from_ns = kl_column_number(q, 0);
+	l->v->from_ns = start_ns;
 	return 1;
 }
 
-static int find_extent(struct kl_load *l, uint64_t since_ns)
+static void say_ahead(struct kl_load *l, const struct kl_extent *e)
+{
+	char from[40], to[40];
+
+	if (!e->ahead)
+		return;
+	kl_format_time(e->ahead_from_ns, from, sizeof(from));
+	kl_format_time(e->ahead_to_ns, to, sizeof(to));
+	kl_load_remark(l,
+		       "%" PRIu64
+		       " of its parts, from %s to %s, lie ahead of this host's clock and "
+		       "are left out",
+		       e->ahead, from, to);
+}
+
+static int find_extent(struct kl_load *l, uint64_t since_ns, uint64_t now_ns)
 {
 	uint64_t first_ns;
-	int r = kl_load_each(l, "SELECT min(start_ns), max(until_ns) FROM part HAVING count(*) > 0",
-			     take_extent);
+	int r;
 
+	l->extent = kl_extent_begin(now_ns);
+	r = kl_load_each(l, "SELECT start_ns, until_ns FROM part", take_extent);
 	if (r)
 		return r;
-	if (!l->v->to_ns)
+	kl_extent_end(&l->extent);
+	if (!l->extent.to_ns)
 		return kl_fail(l->err, -ENODATA, "nothing was written to it yet");
-	first_ns = l->v->from_ns;
+	say_ahead(l, &l->extent);
+	first_ns = l->v->from_ns = l->extent.first_ns;
+	l->v->to_ns = l->extent.to_ns;
 	l->wanted_ns = since_ns ? kl_since(l->v->to_ns, since_ns) : 0;
 	r = kl_load_each(l, "SELECT start_ns, until_ns FROM part ORDER BY start_ns", take_begin);
 	if (r < 0)
@@ -105,13 +125,13 @@ static int read_remarks(struct kl_load *l)
 {
 	char sql[600];
 
-	snprintf(
-		sql, sizeof(sql),
-		"SELECT before, start_ns, ended, joiner IS NOT NULL FROM (SELECT start_ns, joiner,"
-		" lag(end_ns) OVER w AS"
-		" before, lag(ended) OVER w AS ended FROM run WHERE end_ns >= ?1"
-		" WINDOW w AS (ORDER BY id)) WHERE before IS NOT NULL AND start_ns > before + %llu",
-		RESTART_NS);
+	snprintf(sql, sizeof(sql),
+		 "SELECT before, start_ns, ended, joiner IS NOT NULL FROM (SELECT start_ns, joiner,"
+		 " lag(end_ns) OVER w AS"
+		 " before, lag(ended) OVER w AS ended FROM " KL_LOAD_RUNS
+		 " WINDOW w AS (ORDER BY id)) WHERE before IS NOT NULL AND start_ns > before + %llu"
+		 " AND start_ns <= ?2",
+		 RESTART_NS);
 	if (l->copies_unlisted)
 		kl_load_remark(l,
 			       "%" PRIu64
@@ -122,25 +142,26 @@ static int read_remarks(struct kl_load *l)
 		kl_load_remark(l, "%" PRIu64 " of its parts could not be read", l->unreadable);
 	return kl_load_each(l,
 			"SELECT from_ns, to_ns, reason, records FROM gap WHERE to_ns > ?1"
+			" AND from_ns <= ?2"
 			" ORDER BY from_ns",
 			take_gap)
 		       ?: kl_load_each(l, sql, take_pause)
 		       ?: kl_load_each(l,
 				   "SELECT site, agent, side, from_ns, to_ns, why FROM agent_gap"
-				   " WHERE told_ns >= ?1 ORDER BY from_ns",
+				   " WHERE told_ns BETWEEN ?1 AND ?2 ORDER BY from_ns",
 				   take_agent_gap)
 		       ?: kl_load_each(l,
-				   "SELECT DISTINCT text FROM remark WHERE run IN (SELECT id FROM"
-				   " run WHERE end_ns >= ?1)",
+				   "SELECT DISTINCT text FROM remark WHERE run IN (SELECT id FROM "
+				   KL_LOAD_RUNS ")",
 				   take_remark);
 }
 
 /* ---- All of it ---- */
 
-static int load(struct kl_load *l, uint64_t since_ns)
+static int load(struct kl_load *l, uint64_t since_ns, uint64_t now_ns)
 {
 	struct kl_history_view *v = l->v;
-	int r = find_extent(l, since_ns) ?: kl_load_counts(l) ?: kl_load_sessions(l) ?: kl_load_parts(l)
+	int r = find_extent(l, since_ns, now_ns) ?: kl_load_counts(l) ?: kl_load_sessions(l) ?: kl_load_parts(l)
 			?: kl_load_losses(l) ?: kl_load_evidence(l) ?: kl_load_restore_sessions(l)
 			?: kl_load_dropped(l) ?: read_remarks(l);
 
@@ -152,8 +173,8 @@ static int load(struct kl_load *l, uint64_t since_ns)
 	return 0;
 }
 
-int kl_history_read(const char *path, uint64_t since_ns, struct kl_history_view *ret,
-		    struct kl_error *err)
+int kl_history_read(const char *path, uint64_t since_ns, uint64_t now_ns,
+		    struct kl_history_view *ret, struct kl_error *err)
 {
 	const struct kl_sessions_config config = { .two_sided = true, .awake = SESSIONS_AWAKE };
 	struct kl_error why = {};
@@ -169,7 +190,7 @@ int kl_history_read(const char *path, uint64_t since_ns, struct kl_history_view 
 	/* All of it as it is at one moment. */
 	if (!r)
 		r = sqlite3_exec(l.db, "BEGIN", NULL, NULL, NULL) ? kl_load_fail(&l)
-								  : load(&l, since_ns);
+								  : load(&l, since_ns, now_ns);
 	sqlite3_close(l.db);
 	free(l.sessions);
 	free(l.place);

@@ -29,8 +29,9 @@ struct kl_history_view {
 
 /*
  * since_ns: how long before its end; 0: all of it. It begins with the part (KL_HISTORY_PART_NS) that
- * was being kept then.
+ * was being kept then. now_ns: CLOCK_REALTIME: its end is what lies no further ahead than some
+ * minutes, unless all does (struct kl_extent); UINT64_MAX: nothing does.
  */
-int kl_history_read(const char *path, uint64_t since_ns, struct kl_history_view *ret,
-		    struct kl_error *err);
+int kl_history_read(const char *path, uint64_t since_ns, uint64_t now_ns,
+		    struct kl_history_view *ret, struct kl_error *err);
 void kl_history_view_done(struct kl_history_view *v);

@@ -112,7 +112,7 @@ int kl_load_counts(struct kl_load *load)
 			 " lost_unknown_to_cucm, lost_unknown_to_phone,"
 			 " retransmitted_unseen_to_cucm, retransmitted_unseen_to_phone,"
 			 " transit_max_ns, answer_max_ns, transit, answer"
-			 " FROM minute WHERE start_ns >= ?1",
+			 " FROM minute WHERE start_ns BETWEEN ?1 AND ?2",
 			 take_minute)
 		    /* A stretch begins where no minute of that run comes just before. */
 		    ?: kl_load_each(
@@ -122,13 +122,14 @@ int kl_load_counts(struct kl_load *load)
 			       " sum(CASE WHEN (start_ns, run) IN (SELECT start_ns, run FROM"
 			       "  (SELECT start_ns, run, lag(until_ns) OVER"
 			       "   (PARTITION BY run ORDER BY start_ns) AS before FROM minute"
-			       "   WHERE start_ns >= ?1)"
+			       "   WHERE start_ns BETWEEN ?1 AND ?2)"
 			       "  WHERE before IS NOT start_ns) THEN pending_before ELSE 0 END)"
-			       " FROM minute_count WHERE start_ns >= ?1 GROUP BY direction, kind",
+			       " FROM minute_count WHERE start_ns BETWEEN ?1 AND ?2"
+			       " GROUP BY direction, kind",
 			       take_count)
 			       ?: kl_load_each(&counting.l,
 					       "SELECT what, sum(count) FROM minute_integrity"
-					       " WHERE start_ns >= ?1 GROUP BY what",
+					       " WHERE start_ns BETWEEN ?1 AND ?2 GROUP BY what",
 					       take_incident);
 	load->unreadable = counting.l.unreadable;
 	if (r)

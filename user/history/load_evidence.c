@@ -164,31 +164,31 @@ int kl_load_evidence(struct kl_load *l)
 {
 	int r = kl_load_each(l,
 			 "SELECT has_bridge, has_snmp, has_syslog, has_arp, has_drops, has_alarms"
-			 " FROM run WHERE end_ns >= ?1",
+			 " FROM " KL_LOAD_RUNS,
 			 take_run)
 			?: kl_load_each(l,
 				    "SELECT time_ns, earliest_ns, event, source, mac, vlan,"
 				    " silent_ms, port, from_port, told_by FROM mac"
-				    " WHERE time_ns >= ?1 ORDER BY id",
+				    " WHERE time_ns BETWEEN ?1 AND ?2 ORDER BY id",
 				    take_mac)
 			?: kl_load_each(l,
 				    "SELECT source, told_by, port, port_security, absolute,"
 				    " max(time_ns), ageing_ms FROM ageing WHERE run IN"
-				    " (SELECT id FROM run WHERE end_ns >= ?1)"
+				    " (SELECT id FROM " KL_LOAD_RUNS ")"
 				    " GROUP BY source, told_by, port, port_security ORDER BY time_ns",
 				    take_ageing)
 			?: kl_load_each(l,
 				    "SELECT ip, first_ns, time_ns, requests, first, claims FROM arp"
-				    " WHERE time_ns >= ?1 ORDER BY time_ns",
+				    " WHERE time_ns BETWEEN ?1 AND ?2 ORDER BY time_ns",
 				    take_arp)
 			?: kl_load_each(l,
 				    "SELECT session, time_ns, type, name, device, ip, reason,"
 				    " reason_name, protocol, node, last_signal, matched_loss,"
-				    " losses FROM alarm WHERE time_ns >= ?1 ORDER BY id",
+				    " losses FROM alarm WHERE time_ns BETWEEN ?1 AND ?2 ORDER BY id",
 				    take_alarm)
 			?: kl_load_each(l,
 				    "SELECT session, time_ns, by, how, leaves, ttl, usual_ttl,"
-				    " first_side FROM session_event WHERE time_ns >= ?1"
+				    " first_side FROM session_event WHERE time_ns BETWEEN ?1 AND ?2"
 				    " AND event = 'stop' ORDER BY id",
 				    take_stop);
 
@@ -197,7 +197,7 @@ int kl_load_evidence(struct kl_load *l)
 	return kl_load_each(
 		l,
 		"SELECT rule, max(says), max(time_ns), sum(packets), max(counted) FROM rule"
-		" WHERE time_ns >= ?1 GROUP BY rule"
+		" WHERE time_ns BETWEEN ?1 AND ?2 GROUP BY rule"
 		" ORDER BY max(counted) DESC, sum(packets) DESC",
 		take_rule);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "util/bytes.h"
+#include "history/clock.h"
 #include "history/load.h"
 
 struct kl_load_session {
@@ -25,6 +26,7 @@ struct kl_load {
 	size_t session_count;
 	uint32_t *place; /* of a number less the first one, in that list, plus 1; 0: none */
 	uint64_t first_number, numbers;
+	struct kl_extent extent;
 	uint64_t wanted_ns;
 	unsigned level; /* of copies that are read, from this one on */
 	uint64_t copies_unlisted;
@@ -38,8 +40,12 @@ int kl_load_fail(struct kl_load *l); /* as SQLite says */
 /* 0: go on; above 0: no more rows are wanted; -ENOMEM. */
 typedef int (*kl_load_taker)(struct kl_load *l, sqlite3_stmt *q);
 
-/* Each row of what is asked for, ?1 being where the stretch begins. */
+/* Each row of what is asked for, from ?1, where the stretch begins, to ?2, behind which is what lies
+ * ahead of the clock. */
 int kl_load_each(struct kl_load *l, const char *sql, kl_load_taker take);
+
+/* Runs in it. (The clock may have been set back in one.) */
+#define KL_LOAD_RUNS "run WHERE end_ns >= ?1 AND min(start_ns, end_ns) <= ?2"
 
 uint64_t kl_column_number(sqlite3_stmt *q, int column);
 const char *kl_column_text(sqlite3_stmt *q, int column); /* "": NULL */

@@ -74,7 +74,7 @@ int kl_load_losses(struct kl_load *l)
 		"SELECT session, time_ns, direction, place, kind, seq, seq_other, length,"
 		" vlan, copies_access, copies_cucm, late_ns, idle_ns, idle_known, probable,"
 		" evidence, drop_ns, drop_seq, drop_length, drop_reason, drop_symbol,"
-		" drop_interface FROM loss WHERE told_ns >= ?1 ORDER BY id",
+		" drop_interface FROM loss WHERE told_ns BETWEEN ?1 AND ?2 ORDER BY id",
 		take_loss);
 }
 
@@ -120,7 +120,7 @@ int kl_load_dropped(struct kl_load *l)
 	int r = kl_load_each(&d.l,
 			     "SELECT time_ns, family, phone_ip, phone_port, cucm_ip, cucm_port,"
 			     " direction, seq, length, reason, symbol, interface FROM dropped"
-			     " WHERE time_ns >= ?1 ORDER BY id",
+			     " WHERE time_ns BETWEEN ?1 AND ?2 ORDER BY id",
 			     take_dropped);
 
 	if (!r && kl_diagnosis_behind(&l->v->d, d.drop, d.count))

@@ -9,8 +9,10 @@ static int take_part(struct kl_load *l, sqlite3_stmt *q)
 {
 	struct kl_unpack u = kl_column_bytes(q, 4);
 	uint64_t id;
+	uint64_t start_ns = kl_column_number(q, 0);
+	uint64_t until_ns = kl_extent_until(&l->extent, start_ns, kl_column_number(q, 1));
 
-	l->v->duration_s += (double)kl_since(kl_column_number(q, 1), kl_column_number(q, 0)) / 1e9;
+	l->v->duration_s += (double)kl_since(until_ns, start_ns) / 1e9;
 	if (kl_column_number(q, 2) > l->level && kl_column_number(q, 2) < KL_COPY_LEVELS)
 		l->level = (unsigned)kl_column_number(q, 2);
 	l->copies_unlisted += kl_column_number(q, 3);
@@ -40,10 +42,10 @@ static int choose_level(struct kl_load *l)
 	struct levels levels = { .l = *l };
 	uint64_t above = 0;
 	unsigned level = KL_COPY_LEVELS;
-	int r = kl_load_each(
-		&levels.l,
-		"SELECT level, sum(count) FROM copies WHERE start_ns >= ?1 GROUP BY level",
-		take_level);
+	int r = kl_load_each(&levels.l,
+			     "SELECT level, sum(count) FROM copies WHERE start_ns BETWEEN ?1 AND ?2"
+			     " GROUP BY level",
+			     take_level);
 
 	while (!r && level > l->level && above + levels.count[level - 1] <= KL_HISTORY_COPIES)
 		above += levels.count[--level];
@@ -77,13 +79,14 @@ int kl_load_parts(struct kl_load *l)
 {
 	int r = kl_load_each(l,
 			     "SELECT start_ns, until_ns, copies_level, copies_unlisted, sessions"
-			     " FROM part WHERE start_ns >= ?1",
+			     " FROM part WHERE start_ns BETWEEN ?1 AND ?2",
 			     take_part)
 			?: choose_level(l);
 
 	if (r)
 		return r;
-	r = kl_load_each(l, "SELECT level, packed FROM copies WHERE start_ns >= ?1", take_copies);
+	r = kl_load_each(l, "SELECT level, packed FROM copies WHERE start_ns BETWEEN ?1 AND ?2",
+			 take_copies);
 	l->v->d.observed_stride = 1U << l->level;
 	return r;
 }

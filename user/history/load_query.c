@@ -27,8 +27,10 @@ int kl_load_each(struct kl_load *l, const char *sql, kl_load_taker take)
 
 	if (r != SQLITE_OK)
 		return kl_load_fail(l);
-	if (sqlite3_bind_parameter_count(q))
+	if (sqlite3_bind_parameter_count(q) >= 1)
 		sqlite3_bind_int64(q, 1, (int64_t)l->v->from_ns);
+	if (sqlite3_bind_parameter_count(q) >= 2)
+		sqlite3_bind_int64(q, 2, (int64_t)l->extent.limit_ns);
 	while (!taken && (r = sqlite3_step(q)) == SQLITE_ROW)
 		taken = take(l, q);
 	if (taken)

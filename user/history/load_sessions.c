@@ -51,7 +51,8 @@ static int take_session(struct kl_load *l, sqlite3_stmt *q)
 	s->leaves = kl_column_number(q, 21);
 	s->probable = kl_column_number(q, 22);
 	kl_column_copy(q, 23, s->failure, sizeof(s->failure));
-	k->used = s->seen_ns >= l->v->from_ns;
+	k->used = s->seen_ns >= l->v->from_ns &&
+		  (s->seen_ns <= l->extent.limit_ns || s->start_ns <= l->extent.limit_ns);
 	return 0;
 }
 

@@ -48,6 +48,7 @@ struct kl_history {
 	int64_t run, next_session;
 	uint64_t offset_ns; /* added to the run's times */
 	uint64_t tick_ns;   /* the last tick, CLOCK_REALTIME; 0: no run yet */
+	uint64_t end_ns;    /* the same, before the clock was set, if it was */
 	uint64_t given_ns;  /* the last batch, of the run's clock */
 	struct kl_known *known;
 	struct kl_copies copies;

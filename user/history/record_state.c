@@ -125,7 +125,7 @@ void kl_history_put_part(struct kl_history *h, const struct kl_history_tick *tic
 	kl_rows_begin(r, KL_ROW_PART);
 	kl_rows_number(r, (int64_t)h->part_start_ns);
 	kl_rows_number(r, h->run);
-	kl_rows_number(r, (int64_t)h->tick_ns);
+	kl_rows_number(r, (int64_t)h->end_ns);
 	kl_rows_number(r, h->copies.level);
 	kl_rows_number(r, (int64_t)h->copies.unlisted);
 	kl_rows_bytes(r, sessions.data, sessions.len);
@@ -267,7 +267,7 @@ void kl_history_put_minute(struct kl_history *h)
 	kl_rows_begin(r, KL_ROW_MINUTE);
 	kl_rows_number(r, (int64_t)m->start_ns);
 	kl_rows_number(r, h->run);
-	kl_rows_number(r, (int64_t)h->tick_ns);
+	kl_rows_number(r, (int64_t)h->end_ns);
 	kl_rows_number(r, (int64_t)m->phones);
 	for (int d = 0; d < KL_DIRECTIONS; d++)
 		kl_rows_number(r, (int64_t)(h->counters.segments[d] - m->before.segments[d]));

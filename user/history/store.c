@@ -19,12 +19,11 @@
 enum {
 	BUSY_MS = 5000, /* how long somebody else's transaction is waited for */
 	VACUUM_PAGES = 256,
-	SLICES = 64, /* the oldest one goes where room is needed */
 	ROUNDS_MAX = 4096,
 	WAL_BYTES = 4 << 20, /* where there is no bound */
 };
 
-/* No less than this goes at a time. */
+/* Where room is needed, a 64th of the parts goes, the oldest ones, and no less than this. */
 #define SLICE_NS (300 * KL_NS_PER_S)
 #define FORGET_NS (3600 * KL_NS_PER_S)
 /* A part of the bound is the WAL's. */
@@ -286,21 +285,28 @@ static int extent(struct kl_store *s, uint64_t *ret_from_ns, uint64_t *ret_to_ns
 	return r;
 }
 
-/* The oldest part goes; the one that is being written stays. */
+/*
+ * The oldest part goes; the one that is being written stays. (By how many there are, not by the time
+ * between the first and the last: a single one of a wrong clock would make that a time of all.)
+ */
 static int prune_oldest(struct kl_store *s, struct kl_error *err)
 {
-	uint64_t from_ns, to_ns, slice_ns;
-	int r = extent(s, &from_ns, &to_ns, err);
+	uint64_t from_ns, to_ns;
+	int64_t before = 0;
+	int r = extent(s, &from_ns, &to_ns, err)
+			?: ask(s,
+			       "SELECT start_ns FROM part ORDER BY start_ns LIMIT 1 OFFSET"
+			       " (SELECT count(*) / 64 FROM part)",
+			       &before, err);
 
 	if (r)
 		return r;
 	if (from_ns == to_ns)
 		return kl_fail(err, -ENOSPC, "no room within its bound of %llu bytes",
 			       (unsigned long long)s->config.max_bytes);
-	slice_ns = (to_ns - from_ns) / SLICES;
-	if (slice_ns < SLICE_NS)
-		slice_ns = SLICE_NS;
-	return prune(s, from_ns + slice_ns < to_ns ? from_ns + slice_ns : to_ns, err);
+	if ((uint64_t)before < from_ns + SLICE_NS)
+		before = (int64_t)(from_ns + SLICE_NS);
+	return prune(s, (uint64_t)before < to_ns ? (uint64_t)before : to_ns, err);
 }
 
 static int vacuum(struct kl_store *s, uint64_t pages, struct kl_error *err)
@@ -354,21 +360,52 @@ static int make_room(struct kl_store *s, uint64_t bytes, struct kl_error *err)
 	return 0;
 }
 
-int kl_store_forget(struct kl_store *s, uint64_t now_ns, struct kl_error *err)
+/* How far the clock can be believed: as the newest parts that it has reached say. */
+static int read_lived(struct kl_store *s, uint64_t now_ns, struct kl_lived *ret,
+		      struct kl_error *err)
 {
-	uint64_t from_ns, to_ns, before_ns = kl_since(now_ns, s->config.keep_ns);
+	sqlite3_stmt *q = NULL;
+	int r = sqlite3_prepare_v2(s->db,
+				   "SELECT start_ns, until_ns FROM part WHERE start_ns <= ?"
+				   " ORDER BY start_ns DESC",
+				   -1, &q, NULL);
+
+	*ret = (struct kl_lived){};
+	if (r == SQLITE_OK)
+		sqlite3_bind_int64(q, 1, (int64_t)now_ns);
+	while (r == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW) {
+		if (!kl_lived_add(ret, (uint64_t)sqlite3_column_int64(q, 0),
+				  (uint64_t)sqlite3_column_int64(q, 1)))
+			break;
+	}
+	return fail(s, sqlite3_finalize(q), err);
+}
+
+int kl_store_forget(struct kl_store *s, uint64_t now_ns, struct kl_pause *ret_doubt,
+		    struct kl_error *err)
+{
+	uint64_t keep_ns = s->config.keep_ns, from_ns, to_ns, lived_ns, before_ns;
+	struct kl_lived lived;
 	int r;
 
-	if (!s->config.keep_ns)
+	*ret_doubt = (struct kl_pause){};
+	if (!keep_ns)
 		return 0;
-	r = extent(s, &from_ns, &to_ns, err);
-	if (r || !from_ns || from_ns >= before_ns)
+	r = extent(s, &from_ns, &to_ns, err) ?: read_lived(s, now_ns, &lived, err);
+	if (r || !from_ns)
 		return r;
+	lived_ns = kl_lived_now(&lived, now_ns);
+	before_ns = kl_since(lived_ns, keep_ns);
+	if (from_ns >= before_ns) {
+		if (from_ns < kl_since(now_ns, keep_ns) && kl_lived_doubts(&lived))
+			*ret_doubt = lived.longest;
+		return 0;
+	}
 	if (before_ns - from_ns > FORGET_NS)
 		before_ns = from_ns + FORGET_NS;
 	r = prune(s, before_ns, err);
 	shorten_wal(s, wal_bytes_max(&s->config) / 4);
-	return r ?: before_ns + s->config.keep_ns < now_ns;
+	return r ?: before_ns + keep_ns < lived_ns;
 }
 
 /* ---- Writing ---- */
@@ -486,6 +523,9 @@ static int open_current(const char *path, const char *wal_path, sqlite3 **db, st
 		return kl_fail(err, -errno, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return kl_fail(err, -EBADMSG, "not a regular file");
+	/* (SQLite would only say that it cannot open it.) */
+	if (access(path, R_OK))
+		return kl_fail(err, -errno, "%s", strerror(errno));
 	r = open_read_only(path, wal_path, db, &version, err);
 	if (r && is_half_made(path)) {
 		/* Whoever made it was killed: only who may write puts it back. */

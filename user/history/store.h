@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "history/clock.h"
 #include "history/rows.h"
 #include "util/error.h"
 
@@ -35,8 +36,13 @@ void kl_store_close(struct kl_store *s); /* NULL is fine */
  */
 int kl_store_apply(struct kl_store *s, const struct kl_rows *rows, struct kl_error *err);
 
-/* Forgets what is too old, a bounded part of it. now_ns: CLOCK_REALTIME. 1: there is more. */
-int kl_store_forget(struct kl_store *s, uint64_t now_ns, struct kl_error *err);
+/*
+ * Forgets what is too old, a bounded part of it. now_ns: CLOCK_REALTIME; it is believed as far as
+ * kl_lived_now() says. 1: there is more. *ret_doubt: the pause for which what would be too old by the
+ * clock was left there; else all zero.
+ */
+int kl_store_forget(struct kl_store *s, uint64_t now_ns, struct kl_pause *ret_doubt,
+		    struct kl_error *err);
 
 /* The largest batch that fits in any case. */
 size_t kl_store_batch_bytes(const struct kl_store_config *config);

@@ -11,10 +11,10 @@
 #include "util/duration.h"
 
 enum {
-	AGAIN_S = 1,	 /* after what could not be written */
-	FORGET_S = 60,	 /* how often what is too old is looked for */
-	LEAVE_S = 10,	 /* how long the thread is waited for at the end */
-	FORGETS_MAX = 8, /* at a time */
+	AGAIN_S = 1,   /* after what could not be written */
+	FORGET_S = 60, /* how often what is too old is looked for */
+	MORE_S = 1,    /* and while there is more of it: the disk is others', too */
+	LEAVE_S = 10,  /* how long the thread is waited for at the end */
 };
 
 struct kl_writer {
@@ -28,6 +28,7 @@ struct kl_writer {
 	struct kl_batch batch; /* the thread's while has_batch */
 	bool has_batch, stop, stopped;
 	bool failing, broken;
+	bool doubted; /* that the clock is not believed was said */
 	uint64_t written;
 	char notice[600];
 };
@@ -89,17 +90,41 @@ static bool note_result(struct kl_writer *w, int r, const struct kl_error *err)
 	return false;
 }
 
-static void forget_old(struct kl_writer *w, uint64_t *last_ns)
+/* Once, and over nothing else that is to be said. */
+static void say_doubt(struct kl_writer *w, const struct kl_pause *p)
+{
+	char text[40];
+
+	kl_format_time(p->from_ns, text, sizeof(text));
+	pthread_mutex_lock(&w->mutex);
+	if (!w->doubted && !w->notice[0]) {
+		snprintf(w->notice, sizeof(w->notice),
+			 "the clock is %.1f days ahead of the newest entry before, of %s, and may "
+			 "be wrong: nothing is forgotten by age until 24 hours were kept by it",
+			 (double)(p->to_ns - p->from_ns) / 86400e9, text);
+		w->doubted = true;
+	}
+	pthread_mutex_unlock(&w->mutex);
+}
+
+/* What is too old, bit by bit, so that no batch waits for all of it. */
+struct forgetting {
+	uint64_t last_ns;
+	bool more;
+};
+
+static void forget_old(struct kl_writer *w, struct forgetting *f)
 {
 	uint64_t now_ns = kl_monotonic_ns();
-	int r = 1;
+	struct kl_pause doubt;
 
-	if (*last_ns && now_ns - *last_ns < FORGET_S * KL_NS_PER_S)
+	if (f->last_ns && now_ns - f->last_ns < (f->more ? MORE_S : FORGET_S) * KL_NS_PER_S)
 		return;
-	*last_ns = now_ns;
+	f->last_ns = now_ns;
 	/* (What cannot be done now is done later.) */
-	for (int i = 0; r == 1 && i < FORGETS_MAX; i++)
-		r = kl_store_forget(w->store, kl_realtime_ns(), NULL);
+	f->more = kl_store_forget(w->store, kl_realtime_ns(), &doubt, NULL) == 1;
+	if (doubt.to_ns)
+		say_doubt(w, &doubt);
 }
 
 static void write_batch(struct kl_writer *w)
@@ -128,21 +153,28 @@ static void write_batch(struct kl_writer *w)
 static void *work(void *arg)
 {
 	struct kl_writer *w = arg;
-	uint64_t forgot_ns = 0;
+	struct forgetting forgetting = {};
 
 	/* Later looks at the rules are compared with this one. */
 	if (w->look)
 		w->look(w->look_arg, nothing, NULL);
 	pthread_mutex_lock(&w->mutex);
 	while (!w->stop || (w->has_batch && !w->failing)) {
-		if (!w->has_batch) {
+		bool has_batch = w->has_batch;
+
+		if (!has_batch && !forgetting.more) {
 			pthread_cond_wait(&w->changed, &w->mutex);
 			continue;
 		}
+		if (!has_batch)
+			wait_a_while(w, MORE_S);
+		if (w->has_batch != has_batch || (!has_batch && w->stop))
+			continue;
 		pthread_mutex_unlock(&w->mutex);
-		write_batch(w);
+		if (has_batch)
+			write_batch(w);
 		if (!w->broken)
-			forget_old(w, &forgot_ns);
+			forget_old(w, &forgetting);
 		pthread_mutex_lock(&w->mutex);
 	}
 	w->stopped = true;
@@ -275,12 +307,10 @@ bool kl_writer_wait(struct kl_writer *w, unsigned seconds)
 	return written;
 }
 
-bool kl_writer_free(struct kl_writer *w)
+bool kl_writer_stop(struct kl_writer *w)
 {
 	bool stopped;
 
-	if (!w)
-		return true;
 	pthread_mutex_lock(&w->mutex);
 	w->stop = true;
 	pthread_cond_broadcast(&w->changed);
@@ -291,10 +321,16 @@ bool kl_writer_free(struct kl_writer *w)
 		return false;
 	}
 	pthread_join(w->thread, NULL);
+	return true;
+}
+
+void kl_writer_free(struct kl_writer *w)
+{
+	if (!w)
+		return;
 	kl_store_close(w->store);
 	kl_rows_done(&w->batch.rows);
 	pthread_mutex_destroy(&w->mutex);
 	pthread_cond_destroy(&w->changed);
 	free(w);
-	return true;
 }

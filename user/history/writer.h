@@ -36,5 +36,7 @@ uint64_t kl_writer_written(struct kl_writer *w);
 bool kl_writer_notice(struct kl_writer *w, char *ret, size_t size);
 /* Until all is written or cannot be, at most so long. False: not all is. */
 bool kl_writer_wait(struct kl_writer *w, unsigned seconds);
-/* What is not written by then is not. False: it hangs in the disk, and was left behind. */
-bool kl_writer_free(struct kl_writer *w);
+/* What is not written by then is not. False: it hangs in the disk, and is to be left behind. */
+bool kl_writer_stop(struct kl_writer *w);
+/* Only one that was stopped. NULL is fine. */
+void kl_writer_free(struct kl_writer *w);

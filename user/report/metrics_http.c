@@ -228,6 +228,14 @@ static int read_address(const char *text, struct sockaddr_storage *ret, socklen_
 	return 0;
 }
 
+int kl_metrics_http_check(const char *address, struct kl_error *err)
+{
+	struct sockaddr_storage unused;
+	socklen_t len;
+
+	return read_address(address, &unused, &len, err);
+}
+
 static int listen_at(const char *text, int *ret, struct kl_error *err)
 {
 	struct sockaddr_storage address;

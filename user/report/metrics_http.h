@@ -16,6 +16,8 @@
 
 struct kl_metrics_http;
 
+/* Is it an address to listen at? Whether it can be had is not asked. */
+int kl_metrics_http_check(const char *address, struct kl_error *err);
 /*
  * Listens at "ADDRESS:PORT", "[ADDRESS6]:PORT", or, on the loopback alone, "PORT" or ":PORT".
  * Nobody is answered before the start. interval_ns: between two ticks.

@@ -274,52 +274,80 @@ void kl_switch_poll_stats(const struct kl_switch_poll *p, struct kl_input_stats 
 
 /* ---- opening ---- */
 
-static int add_switch(struct kl_switch_poll *p, char *word, struct kl_error *err)
-{
-	struct kl_switch_state *s = &p->sw[p->count];
-	struct epoll_event event = { .events = EPOLLIN };
+/* One of the list. */
+struct named_switch {
 	struct sockaddr_storage address;
-	char *at = strchr(word, '@'), *end;
 	socklen_t length;
+	unsigned vlan; /* 0: none is said */
+};
 
-	if (p->count == KL_SWITCHES_MAX)
-		return kl_fail(err, -E2BIG, "more than %d switches", KL_SWITCHES_MAX);
-	*s = (struct kl_switch_state){ .poll = p, .fd = -1, .rows.ageing_s = -1 };
+/* ADDRESS[:PORT][@VLAN]; the VLAN is cut off. */
+static int read_switch(char *word, struct named_switch *ret, struct kl_error *err)
+{
+	char *at = strchr(word, '@'), *end;
+
+	*ret = (struct named_switch){ 0 };
 	if (at) {
 		unsigned long vlan = strtoul(at + 1, &end, 10);
 
 		if (at[1] < '0' || at[1] > '9' || *end || !vlan || vlan > 4094)
 			return kl_fail(err, -EINVAL, "%s: no such VLAN", at + 1);
-		s->vlan = (unsigned)vlan;
+		ret->vlan = (unsigned)vlan;
 		*at = '\0';
 	}
-	if (kl_socket_address_parse(word, DEFAULT_PORT, &address, &length))
+	if (kl_socket_address_parse(word, DEFAULT_PORT, &ret->address, &ret->length))
 		return kl_fail(err, -EINVAL, "%s: not ADDRESS[:PORT][@VLAN]", word);
-	kl_socket_address_text(&address, s->name, sizeof(s->name));
-	s->fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return 0;
+}
+
+static int add_switch(struct kl_switch_poll *p, const char *word, const struct named_switch *named,
+		      struct kl_error *err)
+{
+	struct kl_switch_state *s = &p->sw[p->count];
+	struct epoll_event event = { .events = EPOLLIN };
+
+	*s = (struct kl_switch_state){
+		.poll = p, .fd = -1, .rows.ageing_s = -1, .vlan = named->vlan
+	};
+	kl_socket_address_text(&named->address, s->name, sizeof(s->name));
+	s->fd = socket(named->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
 		return kl_fail(err, -errno, "%s: %s", word, strerror(errno));
 	p->count++;
 	/* Connected: others cannot answer in its place. */
-	if (connect(s->fd, (struct sockaddr *)&address, length) ||
+	if (connect(s->fd, (const struct sockaddr *)&named->address, named->length) ||
 	    epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, s->fd, &event))
 		return kl_fail(err, -errno, "%s: %s", word, strerror(errno));
 	return 0;
 }
 
-static int add_switches(struct kl_switch_poll *p, const char *list, struct kl_error *err)
+/* p: NULL: they are read only. */
+static int read_switches(struct kl_switch_poll *p, const char *list, struct kl_error *err)
 {
 	_cleanup_free_ char *copy = strdup(list);
+	struct named_switch named;
 	char *rest = NULL;
+	size_t count = 0;
 	int r = 0;
 
 	if (!copy)
 		return kl_fail(err, -ENOMEM, "%s", strerror(ENOMEM));
-	for (char *word = strtok_r(copy, ",", &rest); word && !r; word = strtok_r(NULL, ",", &rest))
-		r = add_switch(p, word, err);
-	if (!r && !p->count)
+	for (char *word = strtok_r(copy, ",", &rest); word && !r;
+	     word = strtok_r(NULL, ",", &rest)) {
+		if (count++ == KL_SWITCHES_MAX)
+			return kl_fail(err, -E2BIG, "more than %d switches", KL_SWITCHES_MAX);
+		r = read_switch(word, &named, err);
+		if (!r && p)
+			r = add_switch(p, word, &named, err);
+	}
+	if (!r && !count)
 		r = kl_fail(err, -EINVAL, "no switch is given");
 	return r;
+}
+
+int kl_switch_poll_check(const char *switches, struct kl_error *err)
+{
+	return read_switches(NULL, switches, err);
 }
 
 static int open_all(struct kl_switch_poll *p, const struct kl_switch_poll_config *config,
@@ -344,7 +372,7 @@ static int open_all(struct kl_switch_poll *p, const struct kl_switch_poll_config
 		if (!p->community)
 			return kl_fail(err, -ENOMEM, "%s", strerror(ENOMEM));
 	}
-	r = add_switches(p, config->switches, err);
+	r = read_switches(p, config->switches, err);
 	if (!r)
 		set_timer(p); /* at once */
 	return r;

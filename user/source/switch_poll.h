@@ -29,6 +29,8 @@ struct kl_switch_poll_config {
 
 struct kl_switch_poll;
 
+/* Is it a list of switches, as above? */
+int kl_switch_poll_check(const char *switches, struct kl_error *err);
 int kl_switch_poll_open(const struct kl_switch_poll_config *config, struct kl_switch_poll **ret,
 			struct kl_error *err);
 void kl_switch_poll_close(struct kl_switch_poll *p); /* NULL is fine */

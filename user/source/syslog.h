@@ -31,6 +31,8 @@ struct kl_syslog_handlers {
 
 struct kl_syslog;
 
+/* Is it an address to listen at? Whether it can be had is not asked. */
+int kl_syslog_check_address(const char *text, struct kl_error *err);
 int kl_syslog_open(const struct kl_syslog_config *config, struct kl_syslog **ret,
 		   struct kl_error *err);
 /*

@@ -69,8 +69,7 @@ static int read_address(const char *text, struct sockaddr_storage *ret, socklen_
 	unsigned long number = strtoul(port, &end, 10);
 
 	if (*port < '0' || *port > '9' || *end || !number || number > 65535)
-		return kl_fail(err, -EINVAL, "--syslog %s: not a port: ADDRESS:PORT is expected",
-			       text);
+		return kl_fail(err, -EINVAL, "%s: not a port: ADDRESS:PORT is expected", text);
 	if (colon) {
 		size_t len = (size_t)(colon - text);
 		bool brackets = len > 1 && text[0] == '[' && colon[-1] == ']';
@@ -81,16 +80,23 @@ static int read_address(const char *text, struct sockaddr_storage *ret, socklen_
 		}
 		if (len >= sizeof(host) || (!brackets && memchr(from, ':', len)))
 			return kl_fail(err, -EINVAL,
-				       "--syslog %s: an IPv6 address goes in brackets: [::1]:514",
-				       text);
+				       "%s: an IPv6 address goes in brackets: [::1]:514", text);
 		memcpy(host, from, len);
 	}
 	if (getaddrinfo(host[0] ? host : any_address(), port, &hints, &found))
-		return kl_fail(err, -EINVAL, "--syslog %s: not an address: %s", text, host);
+		return kl_fail(err, -EINVAL, "%s: not an address: %s", text, host);
 	memcpy(ret, found->ai_addr, found->ai_addrlen);
 	*ret_len = found->ai_addrlen;
 	freeaddrinfo(found);
 	return 0;
+}
+
+int kl_syslog_check_address(const char *text, struct kl_error *err)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	return read_address(text, &address, &len, err);
 }
 
 /* The peer as we name it; an IPv4 address as such, also where a socket for both heard it. */
@@ -297,11 +303,12 @@ int kl_syslog_sockets_open(const char *address, int epoll_fd, struct kl_syslog_s
 	struct epoll_event event = { .events = EPOLLIN };
 	struct sockaddr_storage local = {};
 	struct kl_syslog_sockets *s;
+	struct kl_error why = {};
 	socklen_t len = 0;
-	int r = read_address(address, &local, &len, err);
+	int r = read_address(address, &local, &len, &why);
 
 	if (r)
-		return r;
+		return kl_fail(err, r, "--syslog %.400s", why.text);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;

@@ -346,13 +346,30 @@ static void set_options(int fd, int family)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
 }
 
-static int listen_on(const char *text, int *ret, struct kl_error *err)
+static int read_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,
+			struct kl_error *err)
+{
+	if (kl_socket_address_parse(text, 0, ret, ret_len))
+		return kl_fail(err, -EINVAL, "%s: not ADDRESS:PORT, [ADDRESS]:PORT or PORT", text);
+	return 0;
+}
+
+int kl_trap_check_address(const char *text, struct kl_error *err)
 {
 	struct sockaddr_storage address;
 	socklen_t length;
 
-	if (kl_socket_address_parse(text, 0, &address, &length))
-		return kl_fail(err, -EINVAL, "%s: not ADDRESS:PORT, [ADDRESS]:PORT or PORT", text);
+	return read_address(text, &address, &length, err);
+}
+
+static int listen_on(const char *text, int *ret, struct kl_error *err)
+{
+	struct sockaddr_storage address;
+	socklen_t length;
+	int r = read_address(text, &address, &length, err);
+
+	if (r)
+		return r;
 	*ret = new_socket(address.ss_family);
 	if (*ret < 0 && errno == EAFNOSUPPORT && !strchr(text, ':')) {
 		/* Any address, on a host without IPv6. */

@@ -22,6 +22,8 @@ struct kl_trap_config {
 
 struct kl_trap;
 
+/* Is it an address to listen at? Whether it can be had is not asked. */
+int kl_trap_check_address(const char *text, struct kl_error *err);
 int kl_trap_open(const struct kl_trap_config *config, struct kl_trap **ret, struct kl_error *err);
 void kl_trap_close(struct kl_trap *t);	 /* NULL is fine */
 int kl_trap_fd(const struct kl_trap *t); /* readable when there is something to drain */
