@@ -148,7 +148,9 @@ static void try_full(const char *directory)
 	for (int i = 0; i < 50; i++)
 		write_some(&w);
 	unlink(ballast);
-	for (int i = 0; i < 20000 && !has_said(&w, "are missing there"); i++) {
+	for (int i = 0; i < 20000 &&
+			!(has_said(&w, "are missing there") && has_said(&w, "it is written again"));
+	     i++) {
 		write_some(&w);
 		usleep(1000);
 	}
