@@ -88,12 +88,12 @@ static bool is_strong(const struct kl_link *l)
 
 enum kl_confidence kl_link_confidence(const struct kl_link *l, bool *ret_found)
 {
-	*ret_found = l->p < KL_PERHAPS && l->chance <= 0.1 && l->table.lost_with >= 4 &&
+	*ret_found = l->p < KL_PERHAPS && l->chance <= 0.05 && l->table.lost_with >= 4 &&
 		     l->moments >= 2;
 	if (l->p < KL_SURE && l->chance <= 0.02 && l->table.lost_with >= KL_CASES_ENOUGH &&
 	    l->moments >= MOMENTS_ENOUGH && is_strong(l))
 		return KL_CONFIDENCE_HIGH;
-	return l->p < KL_LIKELY && l->chance <= 0.05 ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
+	return l->p < KL_LIKELY && l->chance <= 0.02 ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
 }
 
 /* ---- How it is said ---- */
