@@ -93,7 +93,7 @@ enum kl_confidence kl_link_confidence(const struct kl_link *l, bool *ret_found)
 	if (l->p < KL_SURE && l->chance <= 0.02 && l->table.lost_with >= KL_CASES_ENOUGH &&
 	    l->moments >= MOMENTS_ENOUGH && is_strong(l))
 		return KL_CONFIDENCE_HIGH;
-	return l->p < KL_LIKELY && l->chance <= 0.02 ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
+	return l->p < KL_LIKELY ? KL_CONFIDENCE_MEDIUM : KL_CONFIDENCE_LOW;
 }
 
 /* ---- How it is said ---- */
