@@ -281,6 +281,13 @@ static bool has_mac_source(const struct kl_run *w)
 	return has.has_bridge || has.has_snmp || has.has_syslog;
 }
 
+static int say_unread(const struct kl_run *w, int r)
+{
+	if (r)
+		fprintf(stderr, "kaloss %s: reading the counters: %s\n", w->verb, strerror(-r));
+	return r;
+}
+
 static int tick(struct kl_run *w)
 {
 	struct kl_tally_report report;
@@ -292,10 +299,8 @@ static int tick(struct kl_run *w)
 
 	if (!r)
 		r = kl_live_counters(w->live, &counters);
-	if (r) {
-		fprintf(stderr, "kaloss %s: reading the counters: %s\n", w->verb, strerror(-r));
-		return r;
-	}
+	if (r)
+		return say_unread(w, r);
 	full = counters.incident[KL_CONNS_REFUSED] != w->refused;
 	if (full || counters.incident[KL_EVENTS_LOST] != w->events_lost ||
 	    w->now_ns - w->walk_ns >= WALK_EVERY_S * KL_NS_PER_S)
@@ -450,7 +455,7 @@ static int drain(struct kl_run *w)
 	do {
 		r = beat(w);
 		if (!r)
-			r = kl_live_counters(w->live, &counters);
+			r = say_unread(w, kl_live_counters(w->live, &counters));
 		if (r)
 			return r;
 	} while (kl_tally_pending(&counters) && kl_monotonic_ns() < until_ns &&
