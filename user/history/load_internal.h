@@ -23,7 +23,7 @@ struct kl_load {
 	struct kl_history_view *v;
 	struct kl_error *err;
 	struct kl_load_session *sessions; /* by their number */
-	size_t session_count;
+	size_t session_count, session_room;
 	uint32_t *place; /* of a number less the first one, in that list, plus 1; 0: none */
 	uint64_t first_number, numbers;
 	struct kl_extent extent;

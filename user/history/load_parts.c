@@ -1,14 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Parts of five minutes: what each session counted, and copies. */
+#include <errno.h>
+
 #include "core/diagnosis_observed.h"
 #include "history/copies.h"
 #include "history/counts.h"
 #include "history/load_internal.h"
 
+/*
+ * Parts are read several at a time, a stretch of each in turn: they name their sessions in much the
+ * same order, and a session is fetched from memory once for all of them.
+ */
+enum {
+	TOGETHER = 16,
+	STRETCH = 256, /* sessions */
+};
+
+struct together {
+	struct kl_load l;
+	struct kl_bytes part[TOGETHER];
+	size_t count;
+};
+
+static bool unpack_stretch(struct kl_load *l, struct kl_unpack *u)
+{
+	uint64_t id = 0;
+
+	for (int i = 0; i < STRETCH && (id = kl_session_counts_next(u)) && !u->bad; i++)
+		kl_session_counts_unpack(u, kl_load_use_session(l, id));
+	return id && !u->bad;
+}
+
+static void unpack_together(struct together *t)
+{
+	struct kl_unpack u[TOGETHER] = {};
+	bool more[TOGETHER] = {}, any = t->count;
+
+	for (size_t i = 0; i < t->count; i++) {
+		u[i] = (struct kl_unpack){ .at = t->part[i].data,
+					   .end = t->part[i].data + t->part[i].len };
+		more[i] = true;
+	}
+	while (any) {
+		any = false;
+		for (size_t i = 0; i < t->count; i++)
+			any |= more[i] = more[i] && unpack_stretch(&t->l, &u[i]);
+	}
+	for (size_t i = 0; i < t->count; i++) {
+		t->l.unreadable += u[i].bad;
+		t->part[i].len = 0;
+	}
+	t->count = 0;
+}
+
 static int take_part(struct kl_load *l, sqlite3_stmt *q)
 {
+	struct together *t = (struct together *)l;
 	struct kl_unpack u = kl_column_bytes(q, 4);
-	uint64_t id;
 	uint64_t start_ns = kl_column_number(q, 0);
 	uint64_t until_ns = kl_extent_until(&l->extent, start_ns, kl_column_number(q, 1));
 
@@ -16,9 +64,11 @@ static int take_part(struct kl_load *l, sqlite3_stmt *q)
 	if (kl_column_number(q, 2) > l->level && kl_column_number(q, 2) < KL_COPY_LEVELS)
 		l->level = (unsigned)kl_column_number(q, 2);
 	l->copies_unlisted += kl_column_number(q, 3);
-	while ((id = kl_session_counts_next(&u)) && !u.bad)
-		kl_session_counts_unpack(&u, kl_load_use_session(l, id));
-	l->unreadable += u.bad;
+	kl_bytes_add(&t->part[t->count], u.at, (size_t)(u.end - u.at));
+	if (t->part[t->count++].failed)
+		return -ENOMEM;
+	if (t->count == TOGETHER)
+		unpack_together(t);
 	return 0;
 }
 
@@ -77,12 +127,17 @@ static int take_copies(struct kl_load *l, sqlite3_stmt *q)
 
 int kl_load_parts(struct kl_load *l)
 {
-	int r = kl_load_each(l,
+	struct together t = { .l = *l };
+	int r = kl_load_each(&t.l,
 			     "SELECT start_ns, until_ns, copies_level, copies_unlisted, sessions"
 			     " FROM part WHERE start_ns BETWEEN ?1 AND ?2",
-			     take_part)
-			?: choose_level(l);
+			     take_part);
 
+	unpack_together(&t);
+	for (size_t i = 0; i < TOGETHER; i++)
+		kl_bytes_done(&t.part[i]);
+	*l = t.l;
+	r = r ?: choose_level(l);
 	if (r)
 		return r;
 	r = kl_load_each(l, "SELECT level, packed FROM copies WHERE start_ns BETWEEN ?1 AND ?2",

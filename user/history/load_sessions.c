@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The sessions that anything in the stretch is of. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,12 +11,6 @@ enum {
 	NUMBERS_MAX = 1 << 28, /* of sessions, from the first one to the last */
 };
 
-static int take_session_count(struct kl_load *l, sqlite3_stmt *q)
-{
-	l->session_count = kl_column_number(q, 0);
-	return 0;
-}
-
 static uint8_t role_of(const char *name)
 {
 	for (unsigned role = 0; role <= KL_ROLE_BACKUP; role++) {
@@ -25,11 +20,30 @@ static uint8_t role_of(const char *name)
 	return KL_ROLE_UNKNOWN;
 }
 
+static int make_room(struct kl_load *l)
+{
+	size_t room = l->session_room ? 2 * l->session_room : 64;
+	struct kl_load_session *sessions;
+
+	if (l->session_count < l->session_room)
+		return 0;
+	sessions = reallocarray(l->sessions, room, sizeof(*sessions));
+	if (!sessions)
+		return -ENOMEM;
+	l->sessions = sessions;
+	l->session_room = room;
+	return 0;
+}
+
 static int take_session(struct kl_load *l, sqlite3_stmt *q)
 {
-	struct kl_load_session *k = &l->sessions[l->session_count++];
-	struct kl_session *s = &k->s;
+	struct kl_load_session *k;
+	struct kl_session *s;
 
+	if (make_room(l))
+		return -ENOMEM;
+	k = &l->sessions[l->session_count++];
+	s = &k->s;
 	*k = (struct kl_load_session){};
 	s->id = kl_column_number(q, 0);
 	kl_load_ends(q, 1, &s->ends);
@@ -56,10 +70,6 @@ static int take_session(struct kl_load *l, sqlite3_stmt *q)
 	return 0;
 }
 
-#define SESSIONS_WANTED                                                                            \
-	" FROM session WHERE seen_ns >= ?1 - 3600000000000 OR id IN"                               \
-	" (SELECT session FROM loss WHERE told_ns >= ?1)"
-
 /* Millions of parts refer to them: by a table of all numbers, of which nearly each is there. */
 static int index_sessions(struct kl_load *l)
 {
@@ -79,20 +89,13 @@ static int index_sessions(struct kl_load *l)
 
 int kl_load_sessions(struct kl_load *l)
 {
-	int r = kl_load_each(l, "SELECT count(*)" SESSIONS_WANTED, take_session_count);
-
-	if (r)
-		return r;
-	l->sessions = calloc(l->session_count ?: 1, sizeof(*l->sessions));
-	if (!l->sessions)
-		return kl_fail(l->err, -ENOMEM, "out of memory");
-	l->session_count = 0;
 	return kl_load_each(
 		       l,
 		       "SELECT id, family, phone_ip, phone_port, cucm_ip, cucm_port, device, mac,"
 		       " next_mac, vlan, role, kind, period_us, jitter_us, expires_s, start_ns,"
 		       " seen_ns, registered_ns, closed_ns, from_syn, one_way, leaves, probable,"
-		       " last_failure" SESSIONS_WANTED " ORDER BY id",
+		       " last_failure FROM session WHERE seen_ns >= ?1 - 3600000000000 OR id IN"
+		       " (SELECT session FROM loss WHERE told_ns >= ?1) ORDER BY id",
 		       take_session)
 		       ?: index_sessions(l);
 }
