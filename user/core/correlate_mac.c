@@ -135,21 +135,16 @@ struct asked {
 	uint64_t key[3]; /* the phone's, the next hop's, the whole table */
 };
 
-static bool ask(const struct kl_diagnosis *d, const struct kl_observed *o, struct asked *ret)
-{
-	const struct kl_session *s = kl_sessions_find(d->sessions, o->session);
-	uint64_t phone = s ? kl_mac_key(s->mac) : 0;
+/* What went in one direction. */
+struct copies {
+	struct asked *lost, *delivered;
+	size_t lost_count, delivered_count;
+};
 
-	if (!phone)
-		return false;
-	*ret = (struct asked){
-		.time_ns = o->time_ns,
-		.idle_ns = o->idle_ms * KL_NS_PER_MS,
-		.session = o->session,
-		.key = { phone, o->direction == KL_TO_CUCM ? kl_mac_key(s->next_mac) : 0,
-			 KL_REMOVAL_TABLE },
-	};
-	return true;
+static void copies_done(struct copies *c)
+{
+	free(c->lost);
+	free(c->delivered);
 }
 
 static const struct kl_mac_evidence *removal_before(const struct kl_removals *r,
@@ -178,6 +173,43 @@ static bool is_compared(const struct kl_observed *o, uint32_t direction,
 	/* (Delivered ones, too, or only those would be left that were delivered.) */
 	return !skip || !skip->table.lost_with || o->direction != skip->direction ||
 	       o->idle_ms < skip->above;
+}
+
+static void ask(const struct kl_diagnosis *d, const struct kl_observed *o, struct copies *to)
+{
+	const struct kl_session *s = kl_sessions_find(d->sessions, o->session);
+	uint64_t phone = s ? kl_mac_key(s->mac) : 0;
+
+	if (!phone)
+		return;
+	*(o->lost ? &to->lost[to->lost_count++]
+		  : &to->delivered[to->delivered_count++]) = (struct asked){
+		.time_ns = o->time_ns,
+		.idle_ns = o->idle_ms * KL_NS_PER_MS,
+		.session = o->session,
+		.key = { phone, o->direction == KL_TO_CUCM ? kl_mac_key(s->next_mac) : 0,
+			 KL_REMOVAL_TABLE },
+	};
+}
+
+static int gather(const struct kl_diagnosis *d, uint32_t direction, const struct kl_split *skip,
+		  struct copies *ret)
+{
+	size_t lost = 0, delivered = 0;
+
+	for (size_t i = 0; i < d->observed_count; i++) {
+		if (is_compared(&d->observed[i], direction, skip))
+			*(d->observed[i].lost ? &lost : &delivered) += 1;
+	}
+	ret->lost = calloc(lost ?: 1, sizeof(*ret->lost));
+	ret->delivered = calloc(delivered ?: 1, sizeof(*ret->delivered));
+	if (!ret->lost || !ret->delivered)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->observed_count; i++) {
+		if (is_compared(&d->observed[i], direction, skip))
+			ask(d, &d->observed[i], ret);
+	}
+	return 0;
 }
 
 static void note_silence(const struct kl_mac_evidence *m, const struct asked *a,
@@ -249,44 +281,34 @@ static double shifted(const struct kl_diagnosis *d, const struct kl_removals *r,
 	return (double)(as_well + 1) / (SHIFTS + 1);
 }
 
+/* For each lost copy, in the worse of the two directions. */
 struct link_room {
-	struct asked *lost;
 	uint64_t *times, *sessions;
 };
 
 static void link_direction(const struct kl_diagnosis *d, const struct kl_removals *r,
-			   uint32_t direction, const struct kl_split *skip, struct link_room *room,
-			   struct kl_link *ret)
+			   const struct copies *c, struct link_room *room, struct kl_link *ret)
 {
-	size_t lost = 0, after = 0;
+	size_t after = 0;
 
-	*ret = (struct kl_link){ .p = 1,
-				 .p_two_sided = 1,
-				 .chance = 1,
-				 .odds = 1,
-				 .direction = (uint8_t)direction,
-				 .stride = d->observed_stride ?: 1 };
-	for (size_t i = 0; i < d->observed_count; i++) {
-		const struct kl_observed *o = &d->observed[i];
-		const struct kl_mac_evidence *m;
-		struct asked a;
+	for (size_t i = 0; i < c->delivered_count; i++) {
+		const struct asked *a = &c->delivered[i];
 
-		if (!is_compared(o, direction, skip) || !ask(d, o, &a))
-			continue;
-		m = removal_before(r, &a, a.time_ns);
-		if (!o->lost) {
-			*(m ? &ret->table.delivered_with : &ret->table.delivered_without) += 1;
-			continue;
-		}
+		*(removal_before(r, a, a->time_ns) ? &ret->table.delivered_with
+						   : &ret->table.delivered_without) += 1;
+	}
+	for (size_t i = 0; i < c->lost_count; i++) {
+		const struct asked *a = &c->lost[i];
+		const struct kl_mac_evidence *m = removal_before(r, a, a->time_ns);
+
 		*(m ? &ret->table.lost_with : &ret->table.lost_without) += 1;
-		room->lost[lost++] = a;
 		if (!m)
 			continue;
 		ret->lost_after[m->happening]++;
 		ret->example = m;
-		note_silence(m, &a, ret);
+		note_silence(m, a, ret);
 		room->times[after] = m->time_ns;
-		room->sessions[after++] = a.session;
+		room->sessions[after++] = a->session;
 	}
 	if (!after)
 		return;
@@ -297,7 +319,7 @@ static void link_direction(const struct kl_diagnosis *d, const struct kl_removal
 	ret->p = fmin(1, 2 * kl_fisher_greater(&ret->table));
 	ret->p_two_sided = fmin(1, 2 * kl_fisher_two_sided(&ret->table));
 	if (ret->p < 0.05)
-		ret->chance = shifted(d, r, room->lost, lost);
+		ret->chance = shifted(d, r, c->lost, c->lost_count);
 }
 
 static bool is_from_network(const struct kl_evidence *e)
@@ -310,7 +332,8 @@ static bool is_from_network(const struct kl_evidence *e)
 }
 
 static int link_with(const struct kl_diagnosis *d, unsigned happenings, uint64_t late_ns,
-		     const struct kl_split *skip, struct link_room *room, struct kl_link *ret)
+		     const struct copies copies[KL_DIRECTIONS], struct link_room *room,
+		     struct kl_link *ret)
 {
 	__attribute__((cleanup(kl_removals_done))) struct kl_removals removals = {};
 	struct kl_link link[KL_DIRECTIONS];
@@ -319,36 +342,38 @@ static int link_with(const struct kl_diagnosis *d, unsigned happenings, uint64_t
 	*ret = KL_NO_LINK;
 	if (r || !removals.count)
 		return r;
-	for (uint32_t direction = 0; direction < KL_DIRECTIONS; direction++)
-		link_direction(d, &removals, direction, skip, room, &link[direction]);
+	for (uint32_t direction = 0; direction < KL_DIRECTIONS; direction++) {
+		link[direction] = (struct kl_link){ .p = 1,
+						    .p_two_sided = 1,
+						    .chance = 1,
+						    .odds = 1,
+						    .direction = (uint8_t)direction,
+						    .stride = d->observed_stride ?: 1 };
+		link_direction(d, &removals, &copies[direction], room, &link[direction]);
+	}
 	*ret = link[link[KL_TO_PHONE].p < link[KL_TO_CUCM].p ? KL_TO_PHONE : KL_TO_CUCM];
 	ret->late_ns = late_ns;
 	return 0;
 }
 
-int kl_link_removals(const struct kl_diagnosis *d, unsigned happenings, const struct kl_split *skip,
-		     struct kl_link *ret)
+static int link_gathered(const struct kl_diagnosis *d, unsigned happenings,
+			 const struct copies copies[KL_DIRECTIONS], struct kl_link *ret)
 {
 	/* How late a trap or a line of syslog comes is not known. */
 	static const uint64_t late_ns[] = { KL_LATE_NS, KL_NS_PER_S, KL_NS_PER_S / 4 };
-	size_t tries = is_from_network(&d->evidence) ? KL_COUNT(late_ns) : 1, lost = 0;
-	_cleanup_free_ uint64_t *times = NULL, *sessions = NULL;
-	_cleanup_free_ struct asked *asked = NULL;
+	size_t tries = is_from_network(&d->evidence) ? KL_COUNT(late_ns) : 1;
+	size_t lost = copies[KL_TO_CUCM].lost_count > copies[KL_TO_PHONE].lost_count
+			      ? copies[KL_TO_CUCM].lost_count
+			      : copies[KL_TO_PHONE].lost_count;
+	_cleanup_free_ uint64_t *times = calloc(lost ?: 1, sizeof(*times));
+	_cleanup_free_ uint64_t *sessions = calloc(lost ?: 1, sizeof(*sessions));
 
-	*ret = KL_NO_LINK;
-	for (size_t i = 0; i < d->observed_count; i++)
-		lost += d->observed[i].lost;
-	if (!lost)
-		return 0;
-	asked = calloc(lost, sizeof(*asked));
-	times = calloc(lost, sizeof(*times));
-	sessions = calloc(lost, sizeof(*sessions));
-	if (!asked || !times || !sessions)
+	if (!times || !sessions)
 		return -ENOMEM;
 	for (size_t i = 0; i < tries; i++) {
-		struct link_room room = { asked, times, sessions };
+		struct link_room room = { times, sessions };
 		struct kl_link link;
-		int r = link_with(d, happenings, late_ns[i], skip, &room, &link);
+		int r = link_with(d, happenings, late_ns[i], copies, &room, &link);
 
 		if (r)
 			return r;
@@ -358,4 +383,25 @@ int kl_link_removals(const struct kl_diagnosis *d, unsigned happenings, const st
 	ret->p = fmin(1, ret->p * (double)tries);
 	ret->p_two_sided = fmin(1, ret->p_two_sided * (double)tries);
 	return 0;
+}
+
+int kl_link_removals(const struct kl_diagnosis *d, unsigned happenings, const struct kl_split *skip,
+		     struct kl_link *ret)
+{
+	struct copies copies[KL_DIRECTIONS] = {};
+	size_t lost = 0;
+	int r = 0;
+
+	*ret = KL_NO_LINK;
+	for (size_t i = 0; i < d->observed_count; i++)
+		lost += d->observed[i].lost;
+	if (!lost)
+		return 0;
+	for (uint32_t direction = 0; direction < KL_DIRECTIONS && !r; direction++)
+		r = gather(d, direction, skip, &copies[direction]);
+	if (!r)
+		r = link_gathered(d, happenings, copies, ret);
+	for (uint32_t direction = 0; direction < KL_DIRECTIONS; direction++)
+		copies_done(&copies[direction]);
+	return r;
 }
