@@ -53,6 +53,16 @@ steady() {
       and (.[-3:] | map(.integrity.unpaired) | add) == 0" "$WORK/records" >/dev/null 2>&1
 }
 
+# Keepalives are dropped for five ticks; then all of them end.
+drop_and_end() {
+  lab_drop_rule box inet to_cucm 2000 sccp_keepalive 30
+  wait_ticks 5
+  lab_in box nft flush chain inet lab forwarded
+  lab_stop "$PHONES" 8
+  lab_stop "$SERVER" 5
+  stop_watch
+}
+
 # Nothing was lost so far; what is dropped now is.
 finish() {
   local name=$1 from tries=300
@@ -63,12 +73,7 @@ finish() {
     sleep 0.1
   done
   expect "$name: losses" "$(grep -c '"type":"loss"' "$WORK/records")" -eq 0
-  lab_drop_rule box inet to_cucm 2000 sccp_keepalive 30
-  wait_ticks 5
-  lab_in box nft flush chain inet lab forwarded
-  lab_stop "$PHONES" 8
-  lab_stop "$SERVER" 5
-  stop_watch
+  drop_and_end
   expect "$name: lost afterwards" "$(summary .to_cucm.lost_between)" -eq \
     "$(lab_dropped box to_cucm_sccp_keepalive)"
   expect "$name: some were" "$(summary .to_cucm.lost_between)" -gt 3
@@ -126,12 +131,7 @@ stopped() {
 history_ahead() {
   local name="a history, and the clock is ahead" kept=$WORK/clock.db lost
   start --history "$kept" || return
-  lab_drop_rule box inet to_cucm 2000 sccp_keepalive 30
-  wait_ticks 5
-  lab_in box nft flush chain inet lab forwarded
-  lab_stop "$PHONES" 8
-  lab_stop "$SERVER" 5
-  stop_watch
+  drop_and_end
   lost=$(sqlite3 -readonly "$kept" 'SELECT count(*) FROM loss')
   expect "$name: losses before" "$lost" -gt 3
   set_clock $((40 * 86400)) 0
