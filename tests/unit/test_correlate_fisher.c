@@ -14,11 +14,11 @@ static void expect_near(double got, double want, const char *what)
 Test(fisher, known_values)
 {
 	/* Fisher's tea: of 4 and 4 cups, 3 right. */
-	const struct kl_table tea = { 3, 1, 1, 3 };
+	const struct kl_fourfold tea = { 3, 1, 1, 3 };
 	/* R: fisher.test(matrix(c(1, 11, 9, 3), 2)) */
-	const struct kl_table diet = { 1, 9, 11, 3 };
+	const struct kl_fourfold diet = { 1, 9, 11, 3 };
 	/* 20 of 20, and nothing else: one way of C(40, 20). */
-	const struct kl_table sharp = { 20, 0, 0, 20 };
+	const struct kl_fourfold sharp = { 20, 0, 0, 20 };
 
 	expect_near(kl_fisher_greater(&tea), 17.0 / 70, "tea, greater");
 	expect_near(kl_fisher_two_sided(&tea), 34.0 / 70, "tea, two-sided");
@@ -41,7 +41,7 @@ Test(fisher, every_small_table_by_its_definition)
 		for (uint64_t b = 0; b < 8; b++) {
 			for (uint64_t c = 0; c < 8; c++) {
 				for (uint64_t d = 0; d < 8; d++) {
-					const struct kl_table t = { a, b, c, d };
+					const struct kl_fourfold t = { a, b, c, d };
 					uint64_t lost = a + b, with = a + c, total = a + b + c + d;
 					uint64_t min = lost + with > total ? lost + with - total
 									   : 0;
@@ -69,8 +69,8 @@ Test(fisher, every_small_table_by_its_definition)
 
 Test(fisher, large_counts_stay_exact_and_finite)
 {
-	const struct kl_table even = { 1000, 1000000, 1000, 1000000 };
-	const struct kl_table sharp = { 1000000, 0, 0, 1000000 };
+	const struct kl_fourfold even = { 1000, 1000000, 1000, 1000000 };
+	const struct kl_fourfold sharp = { 1000000, 0, 0, 1000000 };
 	double p = kl_fisher_greater(&even);
 
 	cr_expect(p > 0.5 && p < 0.52, "%g", p);

@@ -17,15 +17,15 @@
 /* ---- A threshold that separates the delivered from the lost ---- */
 
 struct kl_split {
-	struct kl_table table; /* with: at or above the threshold */
-	uint32_t below;	       /* the largest value below it that was delivered; 0: none was */
-	uint32_t above;	       /* the smallest one at or above it that was lost */
+	struct kl_fourfold table; /* with: at or above the threshold */
+	uint32_t below;		  /* the largest value below it that was delivered; 0: none was */
+	uint32_t above;		  /* the smallest one at or above it that was lost */
 	double p;
 	uint64_t again_lost; /* of those lost above, sent again */
 	/* Times that losses above came one after the other, without a delivered copy between. */
 	uint64_t runs;
 	/* The same for phones that lose most of it: of those with copies above, and of the others. */
-	struct kl_table by_phone;
+	struct kl_fourfold by_phone;
 	uint8_t direction;
 	uint8_t wheres; /* bits of enum kl_where */
 	bool some;	/* only phones were compared that lose by a threshold of their own */
@@ -80,7 +80,7 @@ uint64_t kl_mac_key(const uint8_t mac[6]);
 
 /* First copies of one direction, with and without a removal between the phone's last frame and them. */
 struct kl_link {
-	struct kl_table table;
+	struct kl_fourfold table;
 	double p, p_two_sided, odds;
 	double chance;	  /* the share of shifts of all removals in time that fit as well */
 	uint64_t moments; /* removals apart in time that losses followed */

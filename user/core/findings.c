@@ -169,7 +169,7 @@ void kl_say_figure(struct kl_finding_evidence *e, const char *name, double value
 		e->figure[e->figure_count++] = (struct kl_figure){ name, value };
 }
 
-void kl_say_table(struct kl_finding_evidence *e, const struct kl_table *t, uint32_t stride,
+void kl_say_table(struct kl_finding_evidence *e, const struct kl_fourfold *t, uint32_t stride,
 		  const char *const names[4])
 {
 	kl_say_figure(e, names[0], (double)t->lost_with);

@@ -99,7 +99,7 @@ static int find_worst(const struct following *w)
 /* Do its followers lose more than the others' by more than chance? */
 static double chance_of(const struct following *w, int who)
 {
-	struct kl_table t = {};
+	struct kl_fourfold t = {};
 
 	for (int i = 0; i < KL_ARP_MACS; i++) {
 		*(i == who ? &t.lost_with : &t.lost_without) += w->lost[i];

@@ -53,7 +53,7 @@ __attribute__((format(printf, 2, 3))) struct kl_finding_evidence *kl_say_against
 	struct kl_finding *f, const char *format, ...);
 /* e: NULL is fine. */
 void kl_say_figure(struct kl_finding_evidence *e, const char *name, double value);
-void kl_say_table(struct kl_finding_evidence *e, const struct kl_table *t, uint32_t stride,
+void kl_say_table(struct kl_finding_evidence *e, const struct kl_fourfold *t, uint32_t stride,
 		  const char *const names[4]);
 __attribute__((format(printf, 2, 3))) void kl_explain_by(struct kl_finding *f, const char *format,
 							 ...);

@@ -14,7 +14,7 @@ struct hypergeometric {
 	uint64_t min, max;
 };
 
-static struct hypergeometric distribution(const struct kl_table *t)
+static struct hypergeometric distribution(const struct kl_fourfold *t)
 {
 	struct hypergeometric h = {
 		.lost = t->lost_with + t->lost_without,
@@ -84,7 +84,7 @@ static uint64_t mode(const struct hypergeometric *h)
 	return k < h->min ? h->min : k > h->max ? h->max : k;
 }
 
-double kl_fisher_log_greater(const struct kl_table *t)
+double kl_fisher_log_greater(const struct kl_fourfold *t)
 {
 	struct hypergeometric h = distribution(t);
 	uint64_t k = t->lost_with;
@@ -96,7 +96,7 @@ double kl_fisher_log_greater(const struct kl_table *t)
 	return log1p(-fmin(1, exp(log_term(&h, k - 1)) * sum_down(&h, k - 1)));
 }
 
-double kl_fisher_greater(const struct kl_table *t)
+double kl_fisher_greater(const struct kl_fourfold *t)
 {
 	return fmin(1, exp(kl_fisher_log_greater(t)));
 }
@@ -128,7 +128,7 @@ static double other_tail(const struct hypergeometric *h, uint64_t k, double limi
 	return low == h->min ? 0 : exp(log_term(h, low - 1)) * sum_down(h, low - 1);
 }
 
-double kl_fisher_two_sided(const struct kl_table *t)
+double kl_fisher_two_sided(const struct kl_fourfold *t)
 {
 	struct hypergeometric h = distribution(t);
 	double own, limit = log_term(&h, t->lost_with) + log(ALIKE);
@@ -139,7 +139,7 @@ double kl_fisher_two_sided(const struct kl_table *t)
 	return fmin(1, exp(log_term(&h, t->lost_with)) * own + other_tail(&h, t->lost_with, limit));
 }
 
-double kl_fisher_odds(const struct kl_table *t)
+double kl_fisher_odds(const struct kl_fourfold *t)
 {
 	double more = t->lost_with && t->lost_without && t->delivered_with && t->delivered_without
 			      ? 0
