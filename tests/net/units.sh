@@ -54,6 +54,9 @@ join_options() {
 
 agent_options "interval = often"
 checked "an agent's wrong option" agent 2 "line 9: interval: often is not a duration"
+URL=nats://me:secret@nats.example:0 agent_options
+checked "a wrong URL, and no word of its password" agent 2 \
+  "line 5: nats: nats.example:0: no such port (a URL is nats://HOST:PORT or tls://HOST:PORT)"
 agent_options
 checked "an agent's options" agent 0 ""
 join_options "tap = yes"

@@ -176,9 +176,11 @@ static int wait_for_streams(struct kl_join *j, struct kl_error *err)
 			return r;
 		if (!said) {
 			struct kl_broker_status status;
+			char servers[200];
 
 			kl_broker_status(j->broker, &status);
-			kl_join_say("waiting for %s: %s", j->o->sites.nats.urls,
+			kl_broker_servers(j->o->sites.nats.urls, servers, sizeof(servers));
+			kl_join_say("waiting for %s: %s", servers,
 				    status.trouble[0] ? status.trouble : err->text);
 		}
 		said = true;

@@ -96,6 +96,20 @@ static int check_file(const char *value, struct kl_error *err)
 	return 0;
 }
 
+static int check_files(const char *value, struct kl_error *err)
+{
+	_cleanup_free_ char *copy = strdup(value);
+	char *rest = copy, *item;
+	int r = 0;
+
+	if (!copy)
+		return kl_fail(err, -ENOMEM, "out of memory");
+	while (!r && (item = strsep(&rest, ",")))
+		r = item[0] ? check_file(item, err)
+			    : kl_fail(err, -EINVAL, "an empty file name in the list");
+	return r;
+}
+
 /* Calls take() for each item of a comma-separated list. */
 static int each_item(const char *list, struct kl_options *o, unsigned which,
 		     int (*take)(struct kl_options *o, unsigned which, const char *item,
@@ -518,7 +532,7 @@ static const struct option_def options[] = {
 	  .help = "where this host is: records name the site that the phones are in" },
 	{ "agent", "NAME", AGENT, .set = set_name,
 	  .help = "what this agent is called, once in its site; default: this host's name" },
-	{ "nats", "URL[,URL...]", SITES, MEMBER(sites.nats.urls),
+	{ "nats", "URL[,URL...]", SITES, MEMBER(sites.nats.urls), .check = kl_broker_check_urls,
 	  .help = "NATS server(s) with JetStream: nats://HOST:PORT or tls://HOST:PORT" },
 	{ "creds", "FILE", SITES, MEMBER(sites.nats.creds),
 	  .help = "log in by this file of credentials (JWT and seed)" },
@@ -647,8 +661,9 @@ static const struct option_def options[] = {
 	  .help = "listen for syslog of switches and call servers, UDP and TCP (usually\n"
 		  "port 514)" },
 	{ "syslog-file", "FILE[,FILE...]", TELLS | RELOADS, MEMBER(syslog.files),
+	  .check = check_files,
 	  .help = "follow such files, like tail -F; with captures: read them" },
-	{ "cucm-trace", "FILE[,FILE...]", DIAGNOSE, MEMBER(traces),
+	{ "cucm-trace", "FILE[,FILE...]", DIAGNOSE, MEMBER(traces), .check = check_files,
 	  .help = "the call server's SDL or SDI traces: what its application received" },
 	{ "history", "FILE", TELLS, MEMBER(history), .check = check_file,
 	  .help = "watch: keep what is found in this file; diagnose: say what it comes to" },

@@ -156,14 +156,14 @@ static int set_urls(struct kl_broker *b, struct kl_error *err)
 	_cleanup_free_ char *copy = strdup(b->config.urls);
 	const char *list[URLS_MAX];
 	char *rest = copy, *item;
-	int count = 0;
+	int count = 0, r = kl_broker_check_urls(b->config.urls, err);
 	natsStatus s;
 
+	if (r)
+		return r;
 	if (!copy)
 		return kl_fail(err, -ENOMEM, "out of memory");
 	while ((item = strsep(&rest, ","))) {
-		if (!item[0])
-			return kl_fail(err, -EINVAL, "an empty URL in the list");
 		if (count == URLS_MAX)
 			return kl_fail(err, -EINVAL, "more than %d URLs", URLS_MAX);
 		list[count++] = item;

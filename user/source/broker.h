@@ -46,6 +46,10 @@ struct kl_broker_status {
 	char trouble[256]; /* the last one, in one line; empty: none since it was connected */
 };
 
+/* Is it a list of URLs, as above? (Nothing is looked up.) */
+int kl_broker_check_urls(const char *urls, struct kl_error *err);
+/* Their hosts and ports, as far as there is room: a URL may hold a password. */
+void kl_broker_servers(const char *urls, char *ret, size_t size);
 int kl_broker_open(const struct kl_broker_config *config, struct kl_broker **ret,
 		   struct kl_error *err);
 /* What is not acknowledged by then is not waited for: see kl_broker_pending(). NULL is fine. */
