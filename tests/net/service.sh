@@ -55,10 +55,12 @@ options() {
 
 options "interval = often"
 checked "a wrong option" 2 1 "kaloss.conf: line 8: interval: often is not a duration"
-for wrong in "prometheus = foo" "prometheus = 1.2.3.4:99999" "poll-switch = #"; do
+for wrong in "prometheus = foo" "prometheus = 1.2.3.4:99999" "poll-switch = #" "syslog-file = /etc"; do
   options "$wrong"
   checked "$wrong" 2 1 "kaloss.conf: line 8: ${wrong%% *}: ${wrong##* }"
 done
+options "syslog-file = a,,b"
+checked "a list with an empty name" 2 1 "kaloss.conf: line 8: syslog-file: an empty file name"
 options "poll-community = x"
 checked "an option without the one it belongs to" 2 1 \
   "kaloss.conf: line 8: poll-community is of use with poll-switch only"
