@@ -77,6 +77,7 @@ echo "what the joiners said:"
 sed 's/^kaloss join: /  /' "$SITES_WORK"/join-*.log
 
 say "5. The stream of records, and nftables' own counters"
+lab_settle wan 1.5
 truth=0
 for what in north_keepalives north_answers south_keepalives south_answers; do
   truth=$((truth + $(lab_dropped wan "$what")))

@@ -72,7 +72,7 @@ lab_bg phones "$work/sip-phones" timeout 60 sipp -sf "$ROOT/tests/lab/sipp/phone
 sip=$LAB_LAST_PID
 wait "$sccp" || { echo "demo: the SCCP phones failed: $(cat "$work/sccp-phones")" >&2; exit 1; }
 wait "$sip" || { echo "demo: sipp failed: $(tail -3 "$work/sip-phones")" >&2; exit 1; }
-sleep 1.5
+lab_settle box 1.5
 lab_stop "$watch" 5
 sleep 0.3
 cd "$ROOT"

@@ -453,6 +453,19 @@ lab_dropped() {
 	_lab_die "no counter $2 in $1"
 }
 
+# lab_settle NS SECONDS: until no rule there has dropped anything for so long (an end sends again what
+# the other one, which is gone, has missed). Gives up after three times.
+lab_settle() {
+	local had have tries=3
+	have=$(lab_in "$1" nft list counters 2>/dev/null)
+	while [ $((tries--)) -gt 0 ]; do
+		had=$have
+		sleep "$2"
+		have=$(lab_in "$1" nft list counters 2>/dev/null)
+		[ "$have" != "$had" ] || return 0
+	done
+}
+
 # lab_drop_flush NS: removes all drop rules and their counters.
 lab_drop_flush() {
 	lab_in "$1" nft delete table inet lab 2>/dev/null

@@ -82,7 +82,7 @@ wait_watching() {
 
 # Ends the watch as a user would. Past the deadline first, so that nothing is pending.
 stop_watch() {
-  sleep "${1:-1.6}"
+  lab_settle box "${1:-1.6}"
   lab_stop "$WATCH" 30
   local rc=$?
   [ "$rc" -eq 0 ] || fail "watch ended with $rc: $(tail -3 "$WORK/watch.err")"

@@ -144,7 +144,7 @@ ticks() { records | grep -c '"type":"tick"'; }
 # Two more ticks after the deadline: nothing is under way any more.
 settle() {
   local have
-  sleep 1.2
+  lab_settle box 1.2
   have=$(ticks)
   wait_until eval "[ \"\$(ticks)\" -ge $((have + 2)) ]" || fail "no ticks"
 }
