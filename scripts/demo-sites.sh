@@ -61,7 +61,7 @@ for n in 1 2; do
   branch=$([ $n = 1 ] && echo north || echo south)
   lab_bg "${branch}_phones" "$SITES_WORK/phones-$branch" "$LAB_BIN/sccp-phones" \
     --server "$SITES_SERVER" --bind "10.1$n.0.2,10.1$n.0.3,10.1$n.0.4,10.1$n.0.5" --port 2000 \
-    --phones 20 --period 500 --duration 24000
+    --phones 20 --period 500 --duration 28000
   SITES_PID[phones_$branch]=$LAB_LAST_PID
 done
 sleep 8
@@ -72,7 +72,7 @@ echo "the NATS server is stopped, and started again ..."
 lab_stop "${SITES_PID[nats]}" 5 || true
 sleep 1
 sites_nats
-sleep 3
+sleep 5
 # A loss is told once something that was sent later came through: so the last ones are none.
 lab_drop_end wan
 wait "${SITES_PID[phones_north]}" "${SITES_PID[phones_south]}"

@@ -48,6 +48,7 @@ command_of() {
   fuzz) command=("$BUILD/tests/fuzz/replay" tests/fuzz/corpus) ;;
   fuzz-*) command=("$BUILD/tests/fuzz/replay-${1#fuzz-}" "tests/fuzz/corpus-${1#fuzz-}") ;;
   lab) command=(tests/lab/self_test.sh) ;;
+  demos) command=(tests/lab/demos.sh) ;;
   html) command=(tests/report/html.sh) ;;
   bench) command=(tests/bench/self_test.sh) ;;
   *)
@@ -124,7 +125,7 @@ alone=(unit kernel sessions soak lab)
 idle="lint kernels build package options faults paths" # paths: when there is quiet for its clocks
 lanes=("exact service syslog stuck bench metrics traps kills power soak_day"
   "nothing_left special damage bad_input usage study pairs pair history fuzz"
-  "no_false_loss why evidence_host html kept interfaces"
+  "no_false_loss why evidence_host html kept interfaces demos"
   "check agent units sites sites_cluster clocks neighbours evidence")
 for corpus in tests/fuzz/corpus-*; do
   lanes[1]+=" fuzz-${corpus#*/corpus-}"
