@@ -34,6 +34,8 @@ build BUILD=out
 check "a second make does nothing" [ "$(compiled)" -eq 0 ]
 make -q CFLAGS=-O0 BUILD=out >/dev/null 2>&1
 check "make agrees that nothing is to be done" [ $? -eq 0 ]
+make -q CFLAGS=-O0 BUILD="$PWD/out" >/dev/null 2>&1
+check "nor where the same place is written otherwise" [ $? -eq 0 ]
 sleep 1.1
 touch include/kaloss/join.h
 build BUILD=out
