@@ -11,9 +11,9 @@ PRELOAD="$BUILD/tests/faults/clock.so"
 ! sanitized || PRELOAD=''
 CLOCK=$WORK/clock
 
-# set_clock SECONDS SLEPT: in one piece, for it is read at any time.
+# set_clock SECONDS SLEPT [HELD_MS]: in one piece, for it is read at any time.
 set_clock() {
-  echo "$1 $2" >"$CLOCK.new"
+  echo "$1 $2 ${3:-0}" >"$CLOCK.new"
   mv "$CLOCK.new" "$CLOCK"
 }
 
@@ -115,6 +115,17 @@ host_sleeps() {
   expect "$name: gaps" "$(summary .integrity.gaps)" -eq 1
 }
 
+# As on a host that is busy, or that others hold up: that is no sleep.
+held_up() {
+  local name="held up between two clocks"
+  start || return
+  set_clock 0 0 150
+  wait_ticks 4
+  set_clock 0 0
+  finish "$name"
+  expect "$name: gaps" "$(summary .integrity.gaps)" -eq 0
+}
+
 # Nobody reads the events meanwhile: some are lost, and of the story between them nothing is concluded.
 stopped() {
   local name="watch is stopped"
@@ -148,7 +159,7 @@ history_ahead() {
     "$(jq '[.integrity.remarks[] | select(contains("ahead of this host"))] | length' "$WORK/kept")" -eq 1
 }
 
-tests=${*:-clock_is_set host_sleeps stopped history_ahead}
+tests=${*:-clock_is_set host_sleeps held_up stopped history_ahead}
 if [ -z "$PRELOAD" ] && [ $# -eq 0 ]; then
   echo "      with a sanitizer: only what is stopped"
   tests=stopped

@@ -13,7 +13,7 @@
 
 enum {
 	LINES_A_MINUTE = 30,
-	SLEPT_LEAST_MS = 100, /* less may be between two readings of clocks */
+	SLEPT_LEAST_MS = 100,
 };
 
 /* ---- Saying it, and not for ever ---- */
@@ -107,21 +107,31 @@ static bool look_at_interfaces(struct kl_run *w)
 
 /* ---- Sleep ---- */
 
-/* The time that CLOCK_MONOTONIC, which all else here goes by, stood still. */
-static uint64_t slept_ns(void)
+/*
+ * The time that CLOCK_MONOTONIC, which all else here goes by, stood still: at least, and at most, for
+ * whoever reads two clocks may be held up between them.
+ */
+static uint64_t slept_least_ns(void)
+{
+	uint64_t all_ns = kl_boottime_ns(), awake_ns = kl_monotonic_ns();
+
+	return kl_since(all_ns, awake_ns);
+}
+
+static uint64_t slept_most_ns(void)
 {
 	uint64_t awake_ns = kl_monotonic_ns(), all_ns = kl_boottime_ns();
 
-	return all_ns > awake_ns ? all_ns - awake_ns : 0;
+	return kl_since(all_ns, awake_ns);
 }
 
 static bool look_at_sleep(struct kl_run *w)
 {
-	uint64_t slept = slept_ns(), before = w->gaps.slept_ns;
+	uint64_t slept = slept_least_ns(), before = w->gaps.slept_ns;
 
 	if (slept < before + SLEPT_LEAST_MS * KL_NS_PER_MS)
 		return false;
-	w->gaps.slept_ns = slept;
+	w->gaps.slept_ns = slept_most_ns();
 	say(w, "this host slept for %.1f s: nothing under way then is called lost",
 	    (double)(slept - before) / 1e9);
 	return true;
@@ -131,7 +141,7 @@ static bool look_at_sleep(struct kl_run *w)
 
 void kl_gaps_start(struct kl_run *w)
 {
-	w->gaps.slept_ns = slept_ns();
+	w->gaps.slept_ns = slept_most_ns();
 	w->gaps.looked_ns = w->gaps.minute_ns = kl_monotonic_ns();
 }
 
