@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The clock is set, the host sleeps, watch is stopped for a while: what was under way is no loss, the
-# records have the time that it is, and durations are not disturbed. A history outlives a wrong clock. The machine's own clock stays as
-# it is: tests/faults/clock.c is preloaded.
+# records have the time that it is, and durations are not disturbed. A history outlives a wrong clock.
+# The machine's own clock stays as it is: tests/faults/clock.c is preloaded.
 set -u
 . "$(dirname "$0")/lib.sh"
 
