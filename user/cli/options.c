@@ -96,20 +96,6 @@ static int check_file(const char *value, struct kl_error *err)
 	return 0;
 }
 
-static int check_files(const char *value, struct kl_error *err)
-{
-	_cleanup_free_ char *copy = strdup(value);
-	char *rest = copy, *item;
-	int r = 0;
-
-	if (!copy)
-		return kl_fail(err, -ENOMEM, "out of memory");
-	while (!r && (item = strsep(&rest, ",")))
-		r = item[0] ? check_file(item, err)
-			    : kl_fail(err, -EINVAL, "an empty file name in the list");
-	return r;
-}
-
 /* Calls take() for each item of a comma-separated list. */
 static int each_item(const char *list, struct kl_options *o, unsigned which,
 		     int (*take)(struct kl_options *o, unsigned which, const char *item,
@@ -128,6 +114,20 @@ static int each_item(const char *list, struct kl_options *o, unsigned which,
 			return r;
 	}
 	return 0;
+}
+
+static int take_listed_file(struct kl_options *o, unsigned which, const char *name,
+			    struct kl_error *err)
+{
+	(void)o;
+	(void)which;
+	return name[0] ? check_file(name, err)
+		       : kl_fail(err, -EINVAL, "an empty file name in the list");
+}
+
+static int check_files(const char *value, struct kl_error *err)
+{
+	return each_item(value, NULL, 0, take_listed_file, err);
 }
 
 static int take_interface(struct kl_options *o, unsigned side, const char *name,
