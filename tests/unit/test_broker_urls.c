@@ -60,6 +60,8 @@ Test(broker_urls, tells_no_password)
 	cr_assert_eq(kl_broker_check_urls("nats://me:secret@a:0", &err), -EINVAL);
 	cr_expect_null(strstr(err.text, "secret"), "%s", err.text);
 	cr_expect_null(strstr(err.text, "me:"), "%s", err.text);
+	cr_assert_eq(kl_broker_check_urls("nats://me:sec,ret@a:4222", &err), -EINVAL);
+	cr_expect_null(strstr(err.text, "sec"), "%s", err.text);
 	kl_broker_servers("nats://me:secret@a:4222,tls://me:sec@ret@b,me:secret@c:1", servers,
 			  sizeof(servers));
 	cr_expect_str_eq(servers, "a:4222,b,c:1");

@@ -71,6 +71,10 @@ int kl_broker_check_urls(const char *urls, struct kl_error *err)
 	while (!r && (url = strsep(&rest, ",")))
 		r = url[0] ? check_url(url, err)
 			   : kl_fail(err, -EINVAL, "an empty URL in the list");
+	/* A comma may have cut a password in two. */
+	if (r && rest && strchr(rest, '@'))
+		return kl_fail(err, r,
+			       "a URL is nats://HOST:PORT or tls://HOST:PORT, without a comma");
 	return r;
 }
 
