@@ -14,9 +14,9 @@ asan=${ASAN_BUILD:-$PWD/build-asan}
 log=$(mktemp)
 
 few=(unit pair history study usage evidence clocks bad_input)
-# Left out are lint, build, package and kernels, which build or boot something else; lab and bench, of
-# what the tests themselves consist of; fuzz, which is built with sanitizers anyway; faults, which
-# preloads what a sanitizer would; service, whose system calls and memory are what the unit allows, and no
+# Left out are lint, build, package, demos, kernels and paths, which build or boot something else; lab
+# and bench, of what the tests themselves consist of; fuzz, which is built with sanitizers anyway;
+# faults, which preloads what a sanitizer would; service, whose system calls and memory are what the unit allows, and no
 # sanitizer's; and soak_day, which measures memory.
 all=("${few[@]}" damage pairs kills power html metrics options kernel interfaces no_false_loss exact why
   syslog traps evidence_host neighbours special check sessions stuck nothing_left kept soak agent units

@@ -3,7 +3,7 @@
  * clock.so: to be preloaded. Clocks that are set, and a host that slept, without touching either: the
  * file KALOSS_CLOCK has the seconds by which CLOCK_REALTIME is ahead, and those for which the host
  * slept (CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC), and the milliseconds that whoever asks for
- * CLOCK_BOOTTIME is held up before. It is read at each call.
+ * CLOCK_BOOTTIME is held up before (none unless told). It is read at each call.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

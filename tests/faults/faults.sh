@@ -6,7 +6,7 @@
 #
 #   tests/faults/faults.sh [NAME…]     captures check watch agent join
 #   FAULTS_EVERY=N, FAULTS_FROM=N: with interfaces, only every N-th place (of what takes long, fewer; 1
-#   for all of them all the same: an hour and more), the first of them being the N-th
+#   for all of them all the same: about an hour), the first of them being the N-th
 set -u
 . "$(dirname "$0")/../captures/lib.sh"
 
